@@ -1,0 +1,175 @@
+package domain
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// SchemaVersion is the version of the canonical event that this build writes.
+const SchemaVersion = 1
+
+// Event is the canonical audit event: one step of one decision, as its source
+// told it. Its JSON form is the stored payload, the NDJSON line and (in camel
+// case) the GraphQL type. Fields without a value are left out.
+type Event struct {
+	ID         string    `json:"event_id,omitzero"`
+	Type       EventType `json:"event_type"`
+	OccurredAt time.Time `json:"occurred_at"`          // source's clock, UTC, nanoseconds
+	RecordedAt time.Time `json:"recorded_at,omitzero"` // our clock at the door, UTC
+
+	EntityType string `json:"entity_type,omitzero"`
+	EntityID   string `json:"entity_id,omitzero"`
+
+	OrderID       string `json:"order_id,omitzero"`
+	ClientOrderID string `json:"client_order_id,omitzero"` // FIX 11 ClOrdID
+	BrokerOrderID string `json:"broker_order_id,omitzero"` // FIX 37 OrderID
+	ParentOrderID string `json:"parent_order_id,omitzero"`
+	AccountID     string `json:"account_id,omitzero"` // FIX 1 Account
+	UserID        string `json:"user_id,omitzero"`
+	StrategyID    string `json:"strategy_id,omitzero"`
+	Ticker        string `json:"ticker,omitzero"` // FIX 55 Symbol
+
+	RecommendationID string `json:"recommendation_id,omitzero"`
+	ComputationID    string `json:"computation_id,omitzero"`
+	EvaluationID     string `json:"evaluation_id,omitzero"`
+	ApprovalID       string `json:"approval_id,omitzero"`
+	SessionID        string `json:"session_id,omitzero"`
+
+	Environment string `json:"environment,omitzero"`
+	Version     string `json:"version,omitzero"` // of the system that speaks
+
+	Actor         string `json:"actor,omitzero"`
+	Source        string `json:"source,omitzero"`
+	Path          []Hop  `json:"path,omitempty"`
+	CorrelationID string `json:"correlation_id,omitzero"`
+	CausationID   string `json:"causation_id,omitzero"`
+	Clock         *Clock `json:"clock,omitzero"`
+
+	SchemaVersion int            `json:"schema_version"`
+	Data          jsontext.Value `json:"data,omitzero"` // an object; money and quantities as strings
+	Raw           []byte         `json:"raw,omitempty"` // original bytes, base64 in JSON
+}
+
+// Hop is one station of the way an event took before it reached us.
+type Hop struct {
+	Hop string    `json:"hop"`
+	In  time.Time `json:"in,omitzero"`
+	Out time.Time `json:"out,omitzero"`
+}
+
+// Clock tells how far the source's clock can be trusted.
+type Clock struct {
+	SourceID   string `json:"source_id,omitzero"`
+	Sync       string `json:"sync,omitzero"` // PTP_LOCKED, NTP_SYNCED, BEST_EFFORT, UNRELIABLE
+	OffsetNs   int64  `json:"offset_ns,omitzero"`
+	MaxErrorNs int64  `json:"max_error_ns,omitzero"`
+}
+
+// Encode returns the canonical JSON of the event.
+func (e *Event) Encode() ([]byte, error) { return json.Marshal(e) }
+
+// Decode reads canonical JSON that Encode wrote. It does not judge: what was
+// recorded stays readable. Fields of later versions are skipped.
+func Decode(data []byte) (*Event, error) {
+	var e Event
+	if err := json.Unmarshal(data, &e); err != nil {
+		return nil, &Error{Class: ClassRejected, Code: CodeMalformed, Message: "not a canonical event", Err: err}
+	}
+	if e.Type == "" {
+		return nil, Rejectf(CodeMissing, "event_type", "missing")
+	}
+	return &e, nil
+}
+
+// Digest identifies what the source said: the canonical bytes without what the
+// door and the way add (recorded_at, source, path). Two inputs with one id and
+// different digests are two different facts.
+func (e *Event) Digest() ([sha256.Size]byte, error) {
+	said := *e
+	said.RecordedAt, said.Source, said.Path = time.Time{}, "", nil
+	data, err := said.Encode()
+	if err != nil {
+		return [sha256.Size]byte{}, err
+	}
+	return sha256.Sum256(data), nil
+}
+
+// Ref names something that exists before an order does.
+type Ref struct{ Kind, ID string }
+
+// The kinds of references. They are also the prefixes of stream names.
+const (
+	KindOrder          = "order"
+	KindRecommendation = "recommendation"
+	KindComputation    = "computation"
+	KindEvaluation     = "evaluation"
+	KindApproval       = "approval"
+)
+
+// Refs lists the recommendation, computation, evaluation and approval that the
+// event names, in this order.
+func (e *Event) Refs() []Ref {
+	var refs []Ref
+	for _, r := range []Ref{
+		{KindRecommendation, e.RecommendationID},
+		{KindComputation, e.ComputationID},
+		{KindEvaluation, e.EvaluationID},
+		{KindApproval, e.ApprovalID},
+	} {
+		if r.ID != "" {
+			refs = append(refs, r)
+		}
+	}
+	return refs
+}
+
+// Home is what the event is about, and so the stream that it belongs to: its
+// order, else what came before the order, else whom or what it concerns.
+func (e *Event) Home() Ref {
+	if e.OrderID != "" {
+		return Ref{KindOrder, e.OrderID}
+	}
+	var candidates []Ref
+	switch e.Type.Family() {
+	case "signal":
+		candidates = []Ref{{KindComputation, e.ComputationID}, {KindRecommendation, e.RecommendationID}}
+	case "recommendation":
+		candidates = []Ref{{KindRecommendation, e.RecommendationID}}
+	case "risk":
+		candidates = []Ref{{KindEvaluation, e.EvaluationID}, {KindRecommendation, e.RecommendationID}}
+	case "approval":
+		candidates = []Ref{{KindApproval, e.ApprovalID}, {KindRecommendation, e.RecommendationID}}
+	case "user":
+		candidates = []Ref{{"user", e.UserID}}
+	case "config":
+		candidates = []Ref{{"config", e.EntityID}, {"config", e.Environment}, {"config", "global"}}
+	case "session":
+		candidates = []Ref{{"session", e.SessionID}}
+	case "trading":
+		candidates = []Ref{{"config", e.EntityID}, {"account", e.AccountID}, {"strategy", e.StrategyID}, {"config", "global"}}
+	case "input":
+		candidates = []Ref{{"quarantine", e.EntityID}}
+	}
+	candidates = append(
+		candidates,
+		Ref{"account", e.AccountID}, Ref{"strategy", e.StrategyID}, Ref{"user", e.UserID},
+		Ref{KindRecommendation, e.RecommendationID}, Ref{KindEvaluation, e.EvaluationID},
+		Ref{KindApproval, e.ApprovalID}, Ref{KindComputation, e.ComputationID},
+		Ref{"session", e.SessionID}, Ref{"entity", e.EntityID}, Ref{"instrument", e.Ticker},
+	)
+	for _, c := range candidates {
+		if c.ID != "" {
+			return c
+		}
+	}
+	return Ref{"event", "unlinked"}
+}
+
+// Stream is the name of the EventStoreDB stream that the event belongs to.
+func (e *Event) Stream() string {
+	home := e.Home()
+	return home.Kind + "-" + home.ID
+}

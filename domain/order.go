@@ -1,0 +1,272 @@
+package domain
+
+import (
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/shopspring/decimal"
+)
+
+// OrderStatus is where an order stands in its life: FIX OrdStatus (tag 39).
+type OrderStatus string
+
+// The states of an order. PENDING_NEW covers everything between the decision to
+// send and the broker's or venue's answer.
+const (
+	StatusPendingNew      OrderStatus = "PENDING_NEW"      // 39=A
+	StatusNew             OrderStatus = "NEW"              // 39=0
+	StatusPartiallyFilled OrderStatus = "PARTIALLY_FILLED" // 39=1
+	StatusFilled          OrderStatus = "FILLED"           // 39=2
+	StatusDoneForDay      OrderStatus = "DONE_FOR_DAY"     // 39=3
+	StatusCanceled        OrderStatus = "CANCELED"         // 39=4
+	StatusPendingCancel   OrderStatus = "PENDING_CANCEL"   // 39=6
+	StatusStopped         OrderStatus = "STOPPED"          // 39=7
+	StatusRejected        OrderStatus = "REJECTED"         // 39=8
+	StatusSuspended       OrderStatus = "SUSPENDED"        // 39=9
+	StatusCalculated      OrderStatus = "CALCULATED"       // 39=B
+	StatusExpired         OrderStatus = "EXPIRED"          // 39=C
+	StatusPendingReplace  OrderStatus = "PENDING_REPLACE"  // 39=E
+	StatusUnknown         OrderStatus = "UNKNOWN"          // events name the order, none tells its state
+)
+
+// Terminal reports whether the order can't trade any more.
+func (s OrderStatus) Terminal() bool {
+	switch s {
+	case StatusFilled, StatusCanceled, StatusRejected, StatusExpired, StatusDoneForDay:
+		return true
+	default:
+		return false
+	}
+}
+
+// Order is the state of one order, folded from its events in commit order. The
+// fold takes everything: events that are early, late or twice from different
+// witnesses leave an odd state, never an error, since the log is the truth.
+type Order struct {
+	ID       string      `json:"order_id"`
+	Status   OrderStatus `json:"status"`
+	Side     string      `json:"side,omitzero"`
+	Type     string      `json:"order_type,omitzero"`
+	Ticker   string      `json:"ticker,omitzero"`
+	Account  string      `json:"account_id,omitzero"`
+	Strategy string      `json:"strategy_id,omitzero"`
+	User     string      `json:"user_id,omitzero"`
+
+	Quantity    decimal.NullDecimal `json:"quantity,omitzero"` // FIX 38, as last replaced
+	LimitPrice  decimal.NullDecimal `json:"limit_price,omitzero"`
+	CumQuantity Decimal             `json:"cum_quantity"` // FIX 14: sum of the fills
+	CumNotional Decimal             `json:"cum_notional"` // sum of price x quantity over the fills that name a price
+	PricedQty   Decimal             `json:"priced_quantity"`
+	Commission  Decimal             `json:"commission"`
+
+	Events  int       `json:"events"`
+	Fills   int       `json:"fills"`
+	FirstAt time.Time `json:"first_at"` // earliest and latest occurred_at
+	LastAt  time.Time `json:"last_at"`
+}
+
+// AvgPrice is FIX AvgPx (tag 6): the quantity-weighted price of the fills that
+// name one, to 8 digits after the point; invalid before the first.
+func (o *Order) AvgPrice() decimal.NullDecimal {
+	if o.PricedQty.IsZero() {
+		return decimal.NullDecimal{}
+	}
+	return decimal.NewNullDecimal(o.CumNotional.DivRound(o.PricedQty, 8))
+}
+
+// Leaves is FIX LeavesQty (tag 151): what is still open. It is invalid when the
+// ordered quantity is unknown, and 0 once the order is over.
+func (o *Order) Leaves() decimal.NullDecimal {
+	switch {
+	case o.Status.Terminal():
+		return decimal.NewNullDecimal(decimal.Zero)
+	case !o.Quantity.Valid:
+		return decimal.NullDecimal{}
+	default:
+		return decimal.NewNullDecimal(decimal.Max(decimal.Zero, o.Quantity.Decimal.Sub(o.CumQuantity)))
+	}
+}
+
+// orderData is what the fold reads of an order event's data; the aliases are the
+// names that the three input shapes use.
+type orderData struct {
+	Side         string         `json:"side"`
+	OrderType    string         `json:"order_type"`
+	Quantity     jsontext.Value `json:"quantity"`
+	FillQuantity jsontext.Value `json:"fill_quantity"`
+	LimitPrice   jsontext.Value `json:"limit_price"`
+	Price        jsontext.Value `json:"price"`
+	FillPrice    jsontext.Value `json:"fill_price"`
+	Commission   jsontext.Value `json:"commission"`
+	OrdStatus    string         `json:"ord_status"`
+}
+
+func number(values ...jsontext.Value) decimal.NullDecimal {
+	for _, v := range values {
+		if len(v) == 0 {
+			continue
+		}
+		text := string(v)
+		if v.Kind() == '"' {
+			if json.Unmarshal(v, &text) != nil {
+				continue
+			}
+		}
+		if d, err := ParseDecimal(text); err == nil {
+			return decimal.NewNullDecimal(d)
+		}
+	}
+	return decimal.NullDecimal{}
+}
+
+// Apply folds the next event of the order, in commit order.
+func (o *Order) Apply(e *Event) {
+	if o.ID == "" {
+		o.ID, o.Status = e.OrderID, StatusUnknown
+	}
+	o.Events++
+	if o.FirstAt.IsZero() || e.OccurredAt.Before(o.FirstAt) {
+		o.FirstAt = e.OccurredAt
+	}
+	if e.OccurredAt.After(o.LastAt) {
+		o.LastAt = e.OccurredAt
+	}
+	// Who and what: the first to say so. A later contradiction stays in the event.
+	setFirst(&o.Ticker, e.Ticker)
+	setFirst(&o.Account, e.AccountID)
+	setFirst(&o.Strategy, e.StrategyID)
+	setFirst(&o.User, e.UserID)
+	if f := e.Type.Family(); f != "order" {
+		return
+	}
+	var d orderData
+	if len(e.Data) > 0 {
+		// Wrong types inside data of an unknown maker: fold what can be read.
+		_ = json.Unmarshal(e.Data, &d)
+	}
+	setFirst(&o.Side, d.Side)
+	setFirst(&o.Type, d.OrderType)
+
+	switch e.Type {
+	case OrderReceived, OrderRouted, OrderSubmitted, OrderPendingNew:
+		o.order(d)
+		o.advance(StatusPendingNew)
+	case OrderAccepted, OrderReleased, OrderTriggered:
+		o.order(d)
+		o.advance(StatusNew)
+	case OrderPartiallyFilled, OrderFilled:
+		o.fill(e.Type, d)
+	case OrderReplaced, OrderRestated:
+		if q := number(d.Quantity); q.Valid {
+			o.Quantity = q
+		}
+		if p := number(d.LimitPrice, d.Price); p.Valid {
+			o.LimitPrice = p
+		}
+		if o.Status == StatusPendingReplace {
+			o.Status = o.working()
+		}
+		o.advance(StatusNew)
+	case OrderRejected:
+		o.move(StatusRejected)
+	case OrderCancelled:
+		o.move(StatusCanceled)
+	case OrderExpired:
+		o.move(StatusExpired)
+	case OrderDoneForDay:
+		o.move(StatusDoneForDay)
+	case OrderCancelRequested, OrderCancelPending:
+		o.move(StatusPendingCancel)
+	case OrderReplaceRequested, OrderReplacePending:
+		o.move(StatusPendingReplace)
+	case OrderCancelRejected, OrderReplaceRejected:
+		if o.Status == StatusPendingCancel || o.Status == StatusPendingReplace {
+			o.Status = o.working()
+		}
+	case OrderStopped:
+		o.move(StatusStopped)
+	case OrderSuspended:
+		o.move(StatusSuspended)
+	case OrderCalculated:
+		o.move(StatusCalculated)
+	default:
+		// The other types name the order without moving it.
+	}
+	if s := OrderStatus(d.OrdStatus); s == StatusNew && e.Type == OrderSubmitted {
+		o.advance(s) // a venue's own record: submission and acceptance in one
+	}
+}
+
+func (o *Order) order(d orderData) {
+	if q := number(d.Quantity); q.Valid && !o.Quantity.Valid {
+		o.Quantity = q
+	}
+	if p := number(d.LimitPrice, d.Price); p.Valid && !o.LimitPrice.Valid {
+		o.LimitPrice = p
+	}
+}
+
+func (o *Order) fill(t EventType, d orderData) {
+	o.Fills++
+	if q := number(d.FillQuantity, d.Quantity); q.Valid {
+		o.CumQuantity = o.CumQuantity.Add(q.Decimal)
+		if p := number(d.FillPrice, d.Price); p.Valid {
+			o.PricedQty = o.PricedQty.Add(q.Decimal)
+			o.CumNotional = o.CumNotional.Add(p.Decimal.Mul(q.Decimal))
+		}
+	} else if t == OrderFilled && o.Quantity.Valid {
+		o.CumQuantity = o.Quantity.Decimal
+	}
+	if c := number(d.Commission); c.Valid {
+		o.Commission = o.Commission.Add(c.Decimal)
+	}
+	if o.Status.Terminal() {
+		return
+	}
+	// Quantities decide where they are known: many systems call every execution
+	// a fill.
+	full := t == OrderFilled
+	if o.Quantity.Valid && o.CumQuantity.IsPositive() {
+		full = o.CumQuantity.GreaterThanOrEqual(o.Quantity.Decimal)
+	}
+	if full {
+		o.Status = StatusFilled
+	} else {
+		o.Status = StatusPartiallyFilled
+	}
+}
+
+// advance moves a young order forward, never back.
+func (o *Order) advance(to OrderStatus) {
+	switch o.Status {
+	case StatusUnknown, StatusPendingNew:
+		o.Status = to
+	case StatusSuspended, StatusStopped:
+		if to == StatusNew {
+			o.Status = o.working()
+		}
+	default:
+	}
+}
+
+// working is the state of an order that is open on the book.
+func (o *Order) working() OrderStatus {
+	if o.CumQuantity.IsPositive() {
+		return StatusPartiallyFilled
+	}
+	return StatusNew
+}
+
+// move changes the state of an order that is not over yet.
+func (o *Order) move(to OrderStatus) {
+	if !o.Status.Terminal() {
+		o.Status = to
+	}
+}
+
+func setFirst(target *string, value string) {
+	if *target == "" {
+		*target = value
+	}
+}

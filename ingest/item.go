@@ -1,0 +1,35 @@
+package ingest
+
+import "github.com/tradetrail/tradetrail/domain"
+
+// Item is one piece of input on its way in: understood (Event) or not (Err).
+// Raw is the input as it came; it must not be changed after the item was made.
+type Item struct {
+	Line  int // in its body or file, from 1
+	Raw   []byte
+	Event *domain.Event
+	Err   *domain.Error
+}
+
+// Status is what became of one item.
+type Status string
+
+// The three outcomes of a record request.
+const (
+	Recorded  Status = "recorded"  // durable now
+	Duplicate Status = "duplicate" // was durable before, under the same id
+	Rejected  Status = "rejected"  // not an event; its raw bytes are in quarantine
+)
+
+// Receipt answers one item. Position is a place in the log at which the event is
+// certainly visible: that of the append which holds it (several events of one
+// stream may share an append), so it serves read-your-writes as it is.
+type Receipt struct {
+	Line     int
+	EventID  string
+	Status   Status
+	Stream   string
+	Revision uint64
+	Position domain.Position
+	Err      *domain.Error // for Rejected
+}
