@@ -1,0 +1,144 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
+	"github.com/tradetrail/tradetrail/domain"
+)
+
+// Revision is what an append expects of its stream: the number of the last
+// event, or NoStream. Only exact expectations are offered: with deterministic
+// event ids they make every append idempotent for ever, on every server, while
+// "any" is idempotent only as long as a server's cache remembers.
+type Revision int64
+
+// NoStream expects that the stream does not exist.
+const NoStream Revision = -1
+
+// Appended says where an append ended.
+type Appended struct {
+	Revision Revision        // of the last event
+	Position domain.Position // of the last event
+}
+
+// Append is an append under way; see Begin.
+type Append struct {
+	store    *Store
+	stream   string
+	expected Revision
+	events   []proposed
+	first    <-chan batchOutcome // nil without BatchAppend: nothing sent yet
+	err      error
+}
+
+// Begin sends events to one stream, all or none, and does not wait. Where the
+// server offers BatchAppend, appends enter the log in the order of the calls to
+// Begin (from one goroutine); elsewhere the append starts with Wait and only the
+// order within a stream holds. Never begin a second append to a stream whose
+// first has not been waited for: if the first is refused, the second may not be.
+func (s *Store) Begin(stream string, expected Revision, events []*domain.Event) *Append {
+	a := &Append{store: s, stream: stream, expected: expected}
+	if a.events, a.err = propose(events); a.err == nil && s.batch.available() {
+		a.first = s.batch.submit(stream, expected, a.events)
+	}
+	return a
+}
+
+// Wait returns when the append is durable, or refused. An unknown outcome (no
+// server, time-out, broken connection) is tried again with the same ids and the
+// same expectation, with back-off, until ctx ends; then the error is
+// ClassTransient and the outcome still unknown. ClassConflict means that the
+// stream is not at the expected revision and does not hold these events there.
+func (a *Append) Wait(ctx context.Context) (Appended, error) {
+	if a.err != nil {
+		return Appended{}, a.err
+	}
+	for attempt := 0; ; attempt++ {
+		done, err := a.try(ctx)
+		if err == nil {
+			return done, nil
+		}
+		err = translate(ctx, "appending to "+a.stream, err)
+		if domain.ClassOf(err) != domain.ClassTransient {
+			return Appended{}, err
+		}
+		if pauseErr := backOff(ctx, a.store.ctx, attempt); pauseErr != nil {
+			return Appended{}, errors.Join(err, pauseErr)
+		}
+	}
+}
+
+// Append is Begin and Wait in one.
+func (s *Store) Append(ctx context.Context, stream string, expected Revision, events []*domain.Event) (Appended, error) {
+	return s.Begin(stream, expected, events).Wait(ctx)
+}
+
+func (a *Append) try(ctx context.Context) (Appended, error) {
+	outcome := a.first
+	a.first = nil
+	if outcome == nil && a.store.batch.available() {
+		outcome = a.store.batch.submit(a.stream, a.expected, a.events)
+	}
+	if outcome == nil {
+		return a.alone(ctx)
+	}
+	timeout := time.NewTimer(callTimeout)
+	defer timeout.Stop()
+	select {
+	case o := <-outcome:
+		return o.appended, o.err
+	case <-timeout.C:
+		return Appended{}, context.DeadlineExceeded
+	case <-ctx.Done():
+		return Appended{}, ctx.Err()
+	case <-a.store.ctx.Done():
+		return Appended{}, a.store.ctx.Err()
+	}
+}
+
+// alone appends through the official client.
+func (a *Append) alone(ctx context.Context) (Appended, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	events := make([]esdb.EventData, len(a.events))
+	for i, e := range a.events {
+		events[i] = esdb.EventData{
+			EventID: e.id, EventType: e.eventType, ContentType: esdb.ContentTypeJson, Data: e.data, Metadata: e.metadata,
+		}
+	}
+	options := esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}}
+	if a.expected >= 0 {
+		options.ExpectedRevision = esdb.Revision(uint64(a.expected))
+	}
+	result, err := guard(ctx, func() (*esdb.WriteResult, error) {
+		return a.store.client.AppendToStream(ctx, a.stream, options, events...)
+	})
+	if err != nil {
+		return Appended{}, err
+	}
+	return Appended{
+		Revision: Revision(result.NextExpectedVersion), //nolint:gosec // revisions are int64 on the server
+		Position: domain.Position{Commit: result.CommitPosition, Prepare: result.PreparePosition},
+	}, nil
+}
+
+// backOff waits before attempt+1: 20 ms doubling to 2 s, full jitter. It ends
+// early, with an error, when either context does.
+func backOff(ctx, life context.Context, attempt int) error {
+	limit := min(20*time.Millisecond<<min(attempt, 7), 2*time.Second)
+	timer := time.NewTimer(rand.N(limit) + time.Millisecond) //nolint:gosec // jitter needs no secrecy
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-life.Done():
+		return life.Err()
+	}
+}

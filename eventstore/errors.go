@@ -1,0 +1,93 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/tradetrail/tradetrail/domain"
+)
+
+// Codes of the store's errors.
+const (
+	CodeWrongRevision = "wrong_revision" // ClassConflict: the stream is not where the caller thought
+	CodeStreamMissing = "stream_not_found"
+	CodeStreamDeleted = "stream_deleted"
+	CodeTooLarge      = "event_too_large"
+	CodeAccessDenied  = "store_access_denied"
+	CodeUnavailable   = "store_unavailable"
+	CodeDamaged       = "store_damaged"
+	CodeUnclassified  = "store_error"
+)
+
+func classified(class domain.Class, code, message string, err error) error {
+	return &domain.Error{Class: class, Code: code, Message: message, Err: err}
+}
+
+// translate is the only place that knows the errors of the client and of gRPC.
+// It uses errors.As throughout: esdb.FromError misses wrapped errors, and its
+// bool means "no error". Cancellation by the caller stays what it is.
+func translate(ctx context.Context, doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctxErr := ctx.Err(); ctxErr != nil {
+		return &domain.Error{Class: domain.ClassTransient, Code: CodeUnavailable, Message: doing, Err: errors.Join(ctxErr, err)}
+	}
+	if e, ok := errors.AsType[*domain.Error](err); ok {
+		return &domain.Error{Class: e.Class, Code: e.Code, Message: doing, Err: err}
+	}
+	// The gRPC status below the client's own error says more than its code.
+	if code := grpcCode(err); code != codes.OK && code != codes.Unknown {
+		switch code {
+		case codes.DataLoss:
+			return classified(domain.ClassIntegrity, CodeDamaged, doing, err)
+		case codes.InvalidArgument:
+			return classified(domain.ClassRejected, CodeTooLarge, doing, err)
+		case codes.NotFound:
+			return classified(domain.ClassNotFound, CodeStreamMissing, doing, err)
+		case codes.PermissionDenied, codes.Unauthenticated:
+			return classified(domain.ClassRejected, CodeAccessDenied, doing, err)
+		case codes.Unavailable, codes.DeadlineExceeded, codes.Aborted, codes.ResourceExhausted, codes.Canceled:
+			return classified(domain.ClassTransient, CodeUnavailable, doing, err)
+		default:
+		}
+	}
+	if e, ok := errors.AsType[*esdb.Error](err); ok {
+		switch e.Code() {
+		case esdb.ErrorCodeWrongExpectedVersion:
+			return classified(domain.ClassConflict, CodeWrongRevision, doing, err)
+		case esdb.ErrorCodeResourceNotFound:
+			return classified(domain.ClassNotFound, CodeStreamMissing, doing, err)
+		case esdb.ErrorCodeStreamDeleted:
+			return classified(domain.ClassNotFound, CodeStreamDeleted, doing, err)
+		case esdb.ErrorCodeAccessDenied, esdb.ErrorCodeUnauthenticated:
+			return classified(domain.ClassRejected, CodeAccessDenied, doing, err)
+		case esdb.ErrorCodeConnectionClosed, esdb.ErrorCodeDeadlineExceeded, esdb.ErrorCodeNotLeader,
+			esdb.ErrorAborted, esdb.ErrorUnavailable, esdb.ErrorCodeInternalClient:
+			return classified(domain.ClassTransient, CodeUnavailable, doing, err)
+		default:
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		return classified(domain.ClassTransient, CodeUnavailable, doing, err)
+	}
+	return classified(domain.ClassUnknown, CodeUnclassified, doing, err)
+}
+
+// grpcCode finds the status in err's tree, also below the client's own type,
+// which keeps the original in Err() but does not unwrap to it.
+func grpcCode(err error) codes.Code {
+	if e, ok := errors.AsType[*esdb.Error](err); ok && e.Err() != nil {
+		err = e.Err()
+	}
+	var withStatus interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &withStatus) {
+		return withStatus.GRPCStatus().Code()
+	}
+	return codes.OK
+}

@@ -1,0 +1,100 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"math"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+
+	"github.com/tradetrail/tradetrail/domain"
+)
+
+// Stream reads one stream's history from the given revision on, in order. A
+// stream that does not exist is empty. The sequence ends after its first error.
+func (s *Store) Stream(ctx context.Context, stream string, from uint64) iter.Seq2[Record, error] {
+	return s.read(ctx, "reading stream "+stream, func(ctx context.Context) (*esdb.ReadStream, error) {
+		return s.client.ReadStream(ctx, stream, esdb.ReadStreamOptions{From: esdb.Revision(from)}, math.MaxUint64)
+	})
+}
+
+// Forwards reads the whole log from a position on, that position included; at
+// most count events, system events among them. The zero Position is the start.
+func (s *Store) Forwards(ctx context.Context, from domain.Position, count uint64) iter.Seq2[Record, error] {
+	var position esdb.AllPosition = esdb.Start{}
+	if !from.IsZero() {
+		position = esdb.Position{Commit: from.Commit, Prepare: from.Prepare}
+	}
+	return s.read(ctx, "reading the log from "+from.String(), func(ctx context.Context) (*esdb.ReadStream, error) {
+		return s.client.ReadAll(ctx, esdb.ReadAllOptions{From: position, Direction: esdb.Forwards}, count)
+	})
+}
+
+// Backwards reads the whole log down from before a position; EndPosition is the
+// end.
+func (s *Store) Backwards(ctx context.Context, before domain.Position, count uint64) iter.Seq2[Record, error] {
+	var position esdb.AllPosition = esdb.End{}
+	if before != domain.EndPosition {
+		position = esdb.Position{Commit: before.Commit, Prepare: before.Prepare}
+	}
+	return s.read(ctx, "reading the log back from "+before.String(), func(ctx context.Context) (*esdb.ReadStream, error) {
+		return s.client.ReadAll(ctx, esdb.ReadAllOptions{From: position, Direction: esdb.Backwards}, count)
+	})
+}
+
+// At reads the event at one position; ClassNotFound if there is none.
+func (s *Store) At(ctx context.Context, position domain.Position) (Record, error) {
+	for r, err := range s.Forwards(ctx, position, 1) {
+		if err != nil {
+			return Record{}, err
+		}
+		if r.Position == position {
+			return r, nil
+		}
+	}
+	return Record{}, classified(domain.ClassNotFound, CodeStreamMissing, "reading the event at "+position.String(), nil)
+}
+
+// Head is the position of the newest event; zero when there is none.
+func (s *Store) Head(ctx context.Context) (domain.Position, error) {
+	for r, err := range s.Backwards(ctx, domain.EndPosition, 1) {
+		return r.Position, err
+	}
+	return domain.Position{}, nil
+}
+
+func (s *Store) read(
+	ctx context.Context, doing string, open func(context.Context) (*esdb.ReadStream, error),
+) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(s.ctx, cancel)()
+		stream, err := guard(ctx, func() (*esdb.ReadStream, error) { return open(ctx) })
+		if err != nil {
+			yield(Record{}, translate(ctx, doing, err))
+			return
+		}
+		defer stream.Close() // also after EOF: an unclosed one keeps a timer for 292 years
+		for {
+			e, err := stream.Recv()
+			switch {
+			case errors.Is(err, io.EOF):
+				return
+			case err != nil:
+				err = translate(ctx, doing, err)
+				if domain.ClassOf(err) == domain.ClassNotFound {
+					return
+				}
+				yield(Record{}, err)
+				return
+			case e.OriginalEvent() == nil:
+				continue
+			case !yield(newRecord(e.OriginalEvent()), nil):
+				return
+			}
+		}
+	}
+}

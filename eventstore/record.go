@@ -1,0 +1,74 @@
+package eventstore
+
+import (
+	"time"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
+
+	"github.com/tradetrail/tradetrail/domain"
+)
+
+// Record is one recorded event as the store keeps it, bytes untouched.
+type Record struct {
+	ID       uuid.UUID
+	Type     string
+	Stream   string
+	Revision uint64
+	Position domain.Position
+	Created  time.Time // the store's clock, 100 ns steps
+	Data     []byte
+	Metadata []byte
+}
+
+// Event decodes the payload. Events that others wrote into the same store may
+// not be ours; the error is ClassRejected then.
+func (r *Record) Event() (*domain.Event, error) { return domain.Decode(r.Data) }
+
+// Located decodes the payload and keeps the place.
+func (r *Record) Located() (domain.Located, error) {
+	e, err := r.Event()
+	if err != nil {
+		return domain.Located{}, err
+	}
+	return domain.Located{Event: e, Stream: r.Stream, Revision: r.Revision, Position: r.Position}, nil
+}
+
+func newRecord(e *esdb.RecordedEvent) Record {
+	return Record{
+		ID: e.EventID, Type: e.EventType, Stream: e.StreamID, Revision: e.EventNumber,
+		Position: domain.Position{Commit: e.Position.Commit, Prepare: e.Position.Prepare},
+		Created:  e.CreatedDate, Data: e.Data, Metadata: e.UserMetadata,
+	}
+}
+
+// proposed is an encoded event, ready for either way of appending.
+type proposed struct {
+	id             uuid.UUID
+	eventType      string
+	data, metadata []byte
+}
+
+func propose(events []*domain.Event) ([]proposed, error) {
+	out := make([]proposed, len(events))
+	for i, e := range events {
+		data, err := e.Encode()
+		if err != nil {
+			return nil, domain.Rejectf(domain.CodeInvalid, "", "encoding event %s: %v", e.ID, err)
+		}
+		out[i] = proposed{id: e.StoreID(), eventType: string(e.Type), data: data}
+		if e.CorrelationID == "" && e.CausationID == "" {
+			continue
+		}
+		// EventStoreDB's own names, so that its $by_correlation_id projection works.
+		out[i].metadata, err = json.Marshal(struct {
+			Correlation string `json:"$correlationId,omitzero"`
+			Causation   string `json:"$causationId,omitzero"`
+		}{e.CorrelationID, e.CausationID})
+		if err != nil {
+			return nil, domain.Rejectf(domain.CodeInvalid, "", "encoding metadata of event %s: %v", e.ID, err)
+		}
+	}
+	return out, nil
+}
