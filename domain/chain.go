@@ -29,10 +29,70 @@ type Chain struct {
 	Steps []Step
 }
 
-// Belongs reports whether an event that was found through one of order's
-// references is part of order's chain: events of sibling orders, which share a
-// recommendation, are not.
-func Belongs(e *Event, order string) bool { return e.OrderID == "" || e.OrderID == order }
+// Concerns lists what an event without an order is about, of what comes before
+// an order: everything it refers to, except a computation that it merely came
+// out of. A computation feeds hundreds of recommendations; a chain wants the
+// computation's own events, not all that followed from it.
+func Concerns(e *Event) []Ref {
+	refs := e.Refs()
+	if e.Home().Kind != KindComputation {
+		refs = slices.DeleteFunc(refs, func(r Ref) bool { return r.Kind == KindComputation })
+	}
+	return refs
+}
+
+// maxChainRefs bounds how far a chain is followed; hostile events could name
+// references without end.
+const maxChainRefs = 256
+
+// CollectChain gathers the events of order's chain: its own, and those without
+// an order that concern what it refers to, step by step. fetch returns the
+// events that concern one reference. What belongs to a sibling order is left
+// out: events that name another order, and events that name another
+// recommendation than the order's own.
+func CollectChain(order string, own []Located, fetch func([]Ref) ([][]Located, error)) ([]Located, error) {
+	events := slices.Clone(own)
+	taken := make(map[Position]struct{})
+	refs := make(map[Ref]struct{})
+	recommendations := 0
+	var queue []Ref
+	enqueue := func(e *Event) {
+		for _, r := range e.Refs() {
+			if _, known := refs[r]; known || len(refs) >= maxChainRefs {
+				continue
+			}
+			refs[r] = struct{}{}
+			queue = append(queue, r)
+			if r.Kind == KindRecommendation {
+				recommendations++
+			}
+		}
+	}
+	for _, e := range own {
+		taken[e.Position] = struct{}{}
+		enqueue(e.Event)
+	}
+	for len(queue) > 0 {
+		batch := queue
+		queue = nil
+		found, err := fetch(batch)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range slices.Concat(found...) {
+			if _, twice := taken[e.Position]; twice || e.OrderID != "" && e.OrderID != order {
+				continue
+			}
+			if _, ours := refs[Ref{KindRecommendation, e.RecommendationID}]; e.RecommendationID != "" && !ours && recommendations > 0 {
+				continue
+			}
+			taken[e.Position] = struct{}{}
+			events = append(events, e)
+			enqueue(e.Event)
+		}
+	}
+	return events, nil
+}
 
 // BuildChain puts an order's own events and those it refers to into causal
 // order. What happens before an order exists is sorted by stage first, because

@@ -24,12 +24,12 @@ func ParseDecimal(text string) (Decimal, error) {
 	if len(text) > 64 {
 		return Decimal{}, Rejectf(CodeTooLarge, "", "number has more than 64 characters")
 	}
-	if text == "" || strings.Trim(text, "0123456789.eE+-") != "" {
+	if !isDecimal(text) {
 		return Decimal{}, Rejectf(CodeInvalid, "", "%q is not a decimal number", text)
 	}
 	d, err := decimal.NewFromString(text)
-	if err != nil {
-		return Decimal{}, Rejectf(CodeInvalid, "", "%q is not a decimal number", text)
+	if err != nil { // of all that isDecimal takes, only an exponent beyond 32 bits
+		return Decimal{}, Rejectf(CodeTooLarge, "", "number has an exponent beyond all bounds")
 	}
 	if d.IsZero() {
 		if d.Exponent() < -MaxDecimalScale || d.Exponent() > MaxDecimalDigits {
@@ -47,4 +47,39 @@ func ParseDecimal(text string) (Decimal, error) {
 		return Decimal{}, Rejectf(CodeTooLarge, "", "number has more than %d digits after the point", MaxDecimalScale)
 	}
 	return d, nil
+}
+
+// isDecimal checks the form [+-] digits [. digits] [e [+-] digits], with a digit
+// on one side of the point at least. NewFromString alone takes ".-5" too.
+func isDecimal(text string) bool {
+	rest := skipSign(text)
+	whole, fraction := countDigits(rest), 0
+	rest = rest[whole:]
+	if strings.HasPrefix(rest, ".") {
+		fraction = countDigits(rest[1:])
+		rest = rest[1+fraction:]
+	}
+	if whole+fraction == 0 {
+		return false
+	}
+	if rest == "" {
+		return true
+	}
+	exponent := skipSign(rest[1:])
+	return rest[0]|0x20 == 'e' && exponent != "" && countDigits(exponent) == len(exponent)
+}
+
+func skipSign(text string) string {
+	if text != "" && (text[0] == '+' || text[0] == '-') {
+		return text[1:]
+	}
+	return text
+}
+
+func countDigits(text string) int {
+	n := 0
+	for n < len(text) && '0' <= text[n] && text[n] <= '9' {
+		n++
+	}
+	return n
 }

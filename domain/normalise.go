@@ -3,14 +3,12 @@ package domain
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -48,10 +46,32 @@ func Normalise(raw []byte) (*Event, error) {
 	return e, nil
 }
 
-// member is one name and value of a JSON object, in input order.
+// member is one name and value of a JSON object, in input order. The value is a
+// part of the input, not a copy.
 type member struct {
-	name  string
-	value jsontext.Value
+	within string // path of the object in the input; "" at the top
+	name   string // as in the input
+	key    string // as in Data: the name, unless it is taken there
+	value  jsontext.Value
+	taken  bool // has become a field of the event
+}
+
+// path names the member in errors.
+func (m *member) path() string { return clipPath(join(m.within, m.name)) }
+
+func join(within, name string) string {
+	if within == "" {
+		return name
+	}
+	return within + "." + name
+}
+
+// clipPath keeps hostile names from filling answers and logs.
+func clipPath(path string) string {
+	if len(path) <= MaxIDBytes {
+		return path
+	}
+	return strings.ToValidUTF8(path[:MaxIDBytes], "") + "…"
 }
 
 // normaliser takes known fields off the input one by one; the first error stays.
@@ -66,6 +86,9 @@ func (n *normaliser) event() *Event {
 	if typeName == "" {
 		n.fail(Rejectf(CodeMissing, "event_type", "missing"))
 		return nil
+	}
+	if typeName[0] == '$' {
+		n.fail(Rejectf(CodeInvalid, "event_type", "begins with $, which the event store keeps for its own events"))
 	}
 	e.ID = n.id("event_id")
 	e.OccurredAt = n.occurredAt()
@@ -92,15 +115,28 @@ func (n *normaliser) event() *Event {
 	n.structured("path", &e.Path)
 	n.structured("clock", &e.Clock)
 	n.structured("raw", &e.Raw)
-	n.drop("recorded_at", "schema_version", "source") // the door's own: a sender can't set them
+	n.dropDoorsOwn()
 	data := n.data()
 	if n.err != nil {
 		return nil
 	}
 	e.Type = resolveType(typeName, data)
 	n.link(e, data)
-	e.Data = n.encode(data, e.Type.Known())
+	e.Data = n.encode(data, e.Type)
 	return e
+}
+
+// dropDoorsOwn takes off what the door sets and no sender can. Only canonical
+// events, which carry our schema version, mean these fields in our sense; under
+// the same names others have facts of their own, and those stay in Data.
+func (n *normaliser) dropDoorsOwn() {
+	version, err := strconv.Atoi(string(lookup(n.fields, "schema_version")))
+	if err != nil || version < 1 || version > SchemaVersion {
+		return
+	}
+	for _, name := range []string{"recorded_at", "schema_version", "source"} {
+		n.take(name)
+	}
 }
 
 // link fills the references that the input gives in other words: the entity it
@@ -113,6 +149,7 @@ func (n *normaliser) link(e *Event, data []member) {
 		{&e.OrderID, []string{"order_id"}},
 		{&e.ClientOrderID, []string{"client_order_id"}},
 		{&e.BrokerOrderID, []string{"broker_order_id"}},
+		{&e.ParentOrderID, []string{"parent_order_id"}},
 		{&e.AccountID, []string{"account_id", "account"}},
 		{&e.UserID, []string{"user_id", "user"}},
 		{&e.StrategyID, []string{"strategy_id", "strategy"}},
@@ -128,15 +165,16 @@ func (n *normaliser) link(e *Event, data []member) {
 			}
 		}
 	}
-	if change := lookup(data, "change"); e.OrderID == "" && change.Kind() == '{' {
-		if inner, err := parseMembers(change); err == nil {
-			e.OrderID = n.dataID(inner, "order_id")
-		}
+	if e.OrderID == "" {
+		e.OrderID = n.dataID(innerMembers(data, "change"), "order_id")
 	}
+	n.linkEntity(e)
 	if e.Actor == "" && e.UserID != "" {
 		e.Actor = e.UserID
 	}
+}
 
+func (n *normaliser) linkEntity(e *Event) {
 	if e.EntityType == "" && e.EntityID != "" {
 		e.EntityType = familyEntity(e.Type.Family())
 	}
@@ -189,6 +227,8 @@ func (e *Event) entityField() *string {
 		return &e.StrategyID
 	case "session":
 		return &e.SessionID
+	case "instrument":
+		return &e.Ticker
 	default:
 		return nil
 	}
@@ -209,12 +249,11 @@ func resolveType(name string, data []member) EventType {
 // after. Signs don't matter: a short that opens goes from 0 to below 0.
 func positionType(data []member) EventType {
 	shares := func(name string) (Decimal, bool) {
-		inner, err := parseMembers(lookup(data, name))
+		text, err := decimalText(lookup(innerMembers(data, name), "shares"))
 		if err != nil {
 			return Decimal{}, false
 		}
-		value := lookup(inner, "shares")
-		d, err := ParseDecimal(strings.Trim(string(value), `"`))
+		d, err := ParseDecimal(text)
 		return d, err == nil
 	}
 	before, okBefore := shares("previous")
@@ -229,26 +268,23 @@ func positionType(data []member) EventType {
 	}
 }
 
-// take removes the first of the named fields that is present and not null.
-func (n *normaliser) take(names ...string) (string, jsontext.Value) {
+// take returns the first of the named fields that is present and not null, and
+// marks it and the nulls before it as taken.
+func (n *normaliser) take(names ...string) *member {
 	for _, name := range names {
-		for i, m := range n.fields {
-			if m.name == name {
-				n.fields = slices.Delete(n.fields, i, i+1)
-				if m.value.Kind() == 'n' {
-					break
-				}
-				return name, m.value
+		for i := range n.fields {
+			m := &n.fields[i]
+			if m.name != name || m.taken {
+				continue
 			}
+			m.taken = true
+			if m.value.Kind() != 'n' {
+				return m
+			}
+			break
 		}
 	}
-	return "", nil
-}
-
-func (n *normaliser) drop(names ...string) {
-	for _, name := range names {
-		n.take(name)
-	}
+	return nil
 }
 
 func (n *normaliser) fail(err *Error) {
@@ -260,13 +296,13 @@ func (n *normaliser) fail(err *Error) {
 // text takes a string field; numbers are accepted where ids are meant, since
 // many systems send numeric ids.
 func (n *normaliser) text(limit int, names ...string) string {
-	name, value := n.take(names...)
-	if name == "" {
+	m := n.take(names...)
+	if m == nil {
 		return ""
 	}
-	text, err := textOf(name, value, limit)
+	text, err := textOf(m.value, limit)
 	if err != nil {
-		n.fail(err)
+		n.fail(fieldError(err, m.path()))
 	}
 	return text
 }
@@ -276,54 +312,83 @@ func (n *normaliser) name(names ...string) string { return n.text(MaxNameBytes, 
 
 // dataID reads an id inside data, and leaves it there.
 func (n *normaliser) dataID(data []member, name string) string {
-	value := lookup(data, name)
-	if kind := value.Kind(); kind != '"' && kind != '0' {
-		return ""
+	for i := range data {
+		m := &data[i]
+		if m.key != name {
+			continue
+		}
+		if kind := m.value.Kind(); kind != '"' && kind != '0' {
+			return ""
+		}
+		text, err := textOf(m.value, MaxIDBytes)
+		if err != nil {
+			n.fail(fieldError(err, m.path()))
+		}
+		return text
 	}
-	text, err := textOf("data."+name, value, MaxIDBytes)
-	if err != nil {
-		n.fail(err)
-	}
-	return text
+	return ""
 }
 
-func textOf(name string, value jsontext.Value, limit int) (string, *Error) {
+func textOf(value jsontext.Value, limit int) (string, error) {
 	var text string
 	switch value.Kind() {
 	case '"':
-		if err := json.Unmarshal(value, &text); err != nil {
-			return "", Rejectf(CodeMalformed, name, "not a JSON string")
-		}
+		text = unquote(value)
 	case '0':
 		text = string(value)
 		if strings.ContainsAny(text, ".eE") {
-			return "", Rejectf(CodeWrongType, name, "must be a string, or a whole number")
+			return "", Rejectf(CodeWrongType, "", "must be a string, or a whole number")
 		}
 	default:
-		return "", Rejectf(CodeWrongType, name, "must be a string, not %s", kindName(value.Kind()))
+		return "", Rejectf(CodeWrongType, "", "must be a string, not %s", kindName(value.Kind()))
 	}
 	switch {
 	case text == "":
-		return "", Rejectf(CodeInvalid, name, "empty; leave the field out if there is no value")
+		return "", Rejectf(CodeInvalid, "", "empty; leave the field out if there is no value")
 	case len(text) > limit:
-		return "", Rejectf(CodeTooLarge, name, "longer than %d bytes", limit)
+		return "", Rejectf(CodeTooLarge, "", "longer than %d bytes", limit)
 	case strings.TrimSpace(text) != text:
-		return "", Rejectf(CodeInvalid, name, "begins or ends with white space")
+		return "", Rejectf(CodeInvalid, "", "begins or ends with white space")
 	}
 	for i, r := range text {
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == '\uFEFF' {
-			return "", Rejectf(CodeInvalid, name, "control character %U at byte %d", r, i)
+			return "", Rejectf(CodeInvalid, "", "control character %U at byte %d", r, i)
 		}
 	}
 	return text, nil
 }
 
+// unquote returns what a well-formed JSON string says.
+func unquote(value jsontext.Value) string {
+	if inner := value[1 : len(value)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return string(inner)
+	}
+	text, _ := jsontext.AppendUnquote(nil, value) // can't fail: parseObject has read it
+	return string(text)
+}
+
+// structured takes a field with a form of its own. If it says more than that
+// form holds, the whole of it stays in Data too.
 func (n *normaliser) structured(name string, target any) {
-	if _, value := n.take(name); value != nil {
-		if err := json.Unmarshal(value, target); err != nil {
-			n.fail(Rejectf(CodeWrongType, name, "%s", jsonReason(err)))
+	m := n.take(name)
+	if m == nil || json.Unmarshal(m.value, target, json.RejectUnknownMembers(true)) == nil {
+		return
+	}
+	err := json.Unmarshal(m.value, target)
+	if err == nil {
+		m.taken = false
+		return
+	}
+	path, reason := m.path(), "wrong type"
+	if e, ok := errors.AsType[*json.SemanticError](err); ok {
+		if e.JSONPointer != "" {
+			path = join(path, pointerPath(e.JSONPointer))
+		}
+		if e.Err != nil {
+			reason = e.Err.Error()
 		}
 	}
+	n.fail(Rejectf(CodeWrongType, path, "%s", reason))
 }
 
 // The first and last moments that fit into 64 bits of nanoseconds.
@@ -332,60 +397,77 @@ var (
 	maxTime = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// occurredAt reads RFC 3339 with a zone, or epoch seconds with a fraction. The
-// number is read digit by digit: a float would invent nanoseconds.
+// occurredAt reads RFC 3339 with a zone, or epoch seconds with a fraction.
 func (n *normaliser) occurredAt() time.Time {
-	name, value := n.take("occurred_at", "created_at", "timestamp")
-	if name == "" {
+	m := n.take("occurred_at", "created_at", "timestamp")
+	if m == nil {
 		n.fail(Rejectf(CodeMissing, "occurred_at", "missing (created_at and timestamp are understood too)"))
 		return time.Time{}
 	}
+	at, err := timeOf(m.value)
+	if err != nil {
+		n.fail(fieldError(err, m.path()))
+	}
+	return at
+}
+
+func timeOf(value jsontext.Value) (time.Time, error) {
 	var at time.Time
+	var err error
 	switch value.Kind() {
 	case '"':
-		var text string
-		if err := json.Unmarshal(value, &text); err != nil {
-			n.fail(Rejectf(CodeMalformed, name, "not a JSON string"))
-			return at
-		}
-		var err error
-		if at, err = time.Parse(time.RFC3339Nano, text); err != nil {
-			if _, zoneless := time.Parse("2006-01-02T15:04:05", strings.Replace(text, " ", "T", 1)); zoneless == nil {
-				n.fail(Rejectf(CodeInvalid, name, "%.64q has no time zone: append Z or an offset such as -05:00", text))
-			} else {
-				n.fail(Rejectf(CodeInvalid, name, "%.64q is not an RFC 3339 time", text))
-			}
-			return at
-		}
-		if i := strings.IndexByte(text, '.'); i >= 0 && len(strings.TrimRight(text[i+1:], "Zz+-:0123456789")) == 0 {
-			if digits := strings.IndexAny(text[i+1:], "Zz+-"); digits > 9 {
-				n.fail(Rejectf(CodeInvalid, name, "%.64q is finer than a nanosecond", text))
-			}
-		}
+		at, err = zonedTime(unquote(value))
 	case '0':
-		d, err := ParseDecimal(string(value))
-		if err != nil {
-			n.fail(fieldError(err, name))
-			return at
-		}
-		ns := d.Shift(9)
-		if !ns.IsInteger() {
-			n.fail(Rejectf(CodeInvalid, name, "%s is finer than a nanosecond", value))
-			return at
-		}
-		if d.GreaterThan(decimal.NewFromInt(maxTime.Unix())) {
-			n.fail(Rejectf(CodeInvalid, name, "%s is after the year 2261: epoch seconds are expected, not milliseconds", value))
-			return at
-		}
-		at = time.Unix(0, ns.IntPart())
+		at, err = epochTime(string(value))
 	default:
-		n.fail(Rejectf(CodeWrongType, name, "must be an RFC 3339 string or epoch seconds, not %s", kindName(value.Kind())))
-		return at
+		err = Rejectf(CodeWrongType, "", "must be an RFC 3339 string or epoch seconds, not %s", kindName(value.Kind()))
+	}
+	if err != nil {
+		return time.Time{}, err
 	}
 	if at.Before(minTime) || !at.Before(maxTime) {
-		n.fail(Rejectf(CodeInvalid, name, "outside of the years 1970 to 2261"))
+		return time.Time{}, Rejectf(CodeInvalid, "", "outside of the years 1970 to 2261")
 	}
-	return at.UTC()
+	return at.UTC(), nil
+}
+
+func zonedTime(text string) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339Nano, text)
+	// Parse also takes one digit for the hour and a comma for the point.
+	if err != nil || text[13] != ':' || text[19] == ',' {
+		if _, zoneless := time.Parse("2006-01-02T15:04:05", strings.Replace(text, " ", "T", 1)); zoneless == nil {
+			return at, Rejectf(CodeInvalid, "", "%.64q has no time zone: append Z or an offset such as -05:00", text)
+		}
+		return at, Rejectf(CodeInvalid, "", "%.64q is not an RFC 3339 time", text)
+	}
+	if _, fraction, ok := strings.Cut(text, "."); ok {
+		digits, _, _ := strings.Cut(strings.TrimRight(fraction, "Z"), "+")
+		digits, _, _ = strings.Cut(digits, "-")
+		if len(strings.TrimRight(digits, "0")) > 9 {
+			return at, Rejectf(CodeInvalid, "", "%.64q is finer than a nanosecond", text)
+		}
+	}
+	return at, nil
+}
+
+// epochTime reads the number digit by digit: a float would invent nanoseconds.
+func epochTime(text string) (time.Time, error) {
+	d, err := ParseDecimal(text)
+	if err != nil {
+		return time.Time{}, err
+	}
+	// Before the multiplication, which could leave the 64 bits and come back in.
+	if d.IsNegative() {
+		return time.Time{}, Rejectf(CodeInvalid, "", "outside of the years 1970 to 2261")
+	}
+	if d.GreaterThanOrEqual(decimal.NewFromInt(maxTime.Unix())) {
+		return time.Time{}, Rejectf(CodeInvalid, "", "%s is after the year 2261: epoch seconds are expected, not milliseconds", text)
+	}
+	ns := d.Shift(9)
+	if !ns.IsInteger() {
+		return time.Time{}, Rejectf(CodeInvalid, "", "%s is finer than a nanosecond", text)
+	}
+	return time.Unix(0, ns.IntPart()), nil
 }
 
 // data gathers the stage's own fields: data or details, and whatever else stood
@@ -393,102 +475,127 @@ func (n *normaliser) occurredAt() time.Time {
 func (n *normaliser) data() []member {
 	var data []member
 	for _, name := range []string{"data", "details"} {
-		_, value := n.take(name)
-		if value == nil {
+		m := n.take(name)
+		if m == nil {
 			continue
 		}
-		if value.Kind() != '{' {
-			n.fail(Rejectf(CodeWrongType, name, "must be an object, not %s", kindName(value.Kind())))
+		if m.value.Kind() != '{' {
+			n.fail(Rejectf(CodeWrongType, name, "must be an object, not %s", kindName(m.value.Kind())))
 			return nil
 		}
-		inner, err := parseMembers(value)
-		if err != nil {
-			n.fail(Rejectf(CodeMalformed, name, "%s", jsonReason(err)))
-			return nil
-		}
-		data = merge(data, inner)
+		data = merge(data, membersOf(m))
 	}
-	return merge(data, n.fields)
+	return merge(data, slices.DeleteFunc(n.fields, func(m member) bool { return m.taken }))
 }
 
 func merge(data, more []member) []member {
+	if len(data) == 0 || len(more) == 0 {
+		return append(data, more...)
+	}
+	taken := make(map[string]bool, len(data)+len(more))
+	for _, m := range data {
+		taken[m.key] = true
+	}
 	for _, m := range more {
-		for lookup(data, m.name) != nil {
-			m.name = "top." + m.name
+		for taken[m.key] {
+			m.key = "top." + m.key
 		}
+		taken[m.key] = true
 		data = append(data, m)
 	}
 	return data
 }
 
-// encode writes data with every known decimal, at any depth, as a string. In an
-// event whose type we know, such a field must be a decimal; in others the name
-// may mean something else, so what is no decimal stays as it is.
-func (n *normaliser) encode(data []member, strict bool) jsontext.Value {
+// encode writes data with every known decimal, at any depth, as a string. At the
+// top of an event whose type we know, and anywhere in a position, such a field
+// must be a decimal. Elsewhere the name may mean something else (a pre-trade
+// check called price says "pass"), so what is no decimal stays as it is.
+func (n *normaliser) encode(data []member, t EventType) jsontext.Value {
 	if len(data) == 0 {
 		return nil
 	}
 	var out bytes.Buffer
 	enc := jsontext.NewEncoder(&out)
-	var object func(path string, members []member) error
-	var value func(path, name string, v jsontext.Value) error
-	value = func(path, name string, v jsontext.Value) error {
-		switch v.Kind() {
-		case '{':
-			members, err := parseMembers(v)
-			if err != nil {
-				return err
-			}
-			return object(path+".", members)
-		case '[':
-			items, err := parseItems(v)
-			if err != nil {
-				return err
-			}
-			if err := enc.WriteToken(jsontext.BeginArray); err != nil {
-				return err
-			}
-			for i, item := range items {
-				if err := value(path+"["+strconv.Itoa(i)+"]", "", item); err != nil {
-					return err
-				}
-			}
-			return enc.WriteToken(jsontext.EndArray)
+	strict := t.Known()
+	deep := strict && t.Family() == "position"
+	err := enc.WriteToken(jsontext.BeginObject)
+	for i := 0; i < len(data) && err == nil; i++ {
+		m := &data[i]
+		if err = enc.WriteToken(jsontext.String(m.key)); err != nil {
+			break
 		}
-		if decimalNames[name] {
-			text, err := decimalText(v)
-			if err != nil && strict {
-				return fieldError(err, path)
-			}
-			if err == nil && text != "" {
-				return enc.WriteToken(jsontext.String(text))
+		switch m.value.Kind() {
+		case '{', '[':
+			err = encodeNested(enc, m, deep)
+		default:
+			if err = encodeScalar(enc, m.value, decimalNames[m.name], strict); err != nil {
+				err = fieldError(err, m.path())
 			}
 		}
-		return enc.WriteValue(v)
 	}
-	object = func(path string, members []member) error {
-		if err := enc.WriteToken(jsontext.BeginObject); err != nil {
-			return err
-		}
-		for _, m := range members {
-			if err := enc.WriteToken(jsontext.String(m.name)); err != nil {
-				return err
-			}
-			if err := value(path+m.name, m.name, m.value); err != nil {
-				return err
-			}
-		}
-		return enc.WriteToken(jsontext.EndObject)
+	if err == nil {
+		err = enc.WriteToken(jsontext.EndObject)
 	}
-	if err := object("data.", data); err != nil {
-		if e, ok := errors.AsType[*Error](err); ok {
-			n.fail(e)
-		} else {
-			n.fail(Rejectf(CodeMalformed, "data", "%s", jsonReason(err)))
-		}
+	if err == nil && out.Len() > MaxEventBytes {
+		err = Rejectf(CodeTooLarge, "data", "has %d bytes with its numbers written out, at most %d are taken", out.Len(), MaxEventBytes)
+	}
+	if err != nil {
+		n.fail(fieldError(err, "data"))
 		return nil
 	}
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+}
+
+func encodeNested(enc *jsontext.Encoder, m *member, strict bool) error {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(m.value))
+	isDecimal := false
+	for {
+		kind, count := dec.StackIndex(dec.StackDepth())
+		isName := kind == '{' && count%2 == 0
+		switch dec.PeekKind() {
+		case '"', '0', 'n', 't', 'f':
+			value, err := dec.ReadValue()
+			if err != nil {
+				return err
+			}
+			if err := encodeScalar(enc, value, isDecimal, strict); err != nil {
+				return fieldError(err, clipPath(join(m.path(), pointerPath(dec.StackPointer()))))
+			}
+			isDecimal = isName && isDecimalName(value)
+		default:
+			token, err := dec.ReadToken()
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if err := enc.WriteToken(token); err != nil {
+				return err
+			}
+			isDecimal = false
+		}
+	}
+}
+
+func encodeScalar(enc *jsontext.Encoder, value jsontext.Value, isDecimal, strict bool) error {
+	if isDecimal {
+		text, err := decimalText(value)
+		if err != nil && strict {
+			return err
+		}
+		if err == nil && text != "" {
+			return enc.WriteToken(jsontext.String(text))
+		}
+	}
+	return enc.WriteValue(value)
+}
+
+func isDecimalName(quoted jsontext.Value) bool {
+	if inner := quoted[1 : len(quoted)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return decimalNames[string(inner)] // the compiler makes no string for this
+	}
+	return decimalNames[unquote(quoted)]
 }
 
 // decimalNames are the fields of data that hold money, quantities or ratios.
@@ -511,9 +618,7 @@ func decimalText(v jsontext.Value) (string, error) {
 	case '0':
 		text = string(v)
 	case '"':
-		if err := json.Unmarshal(v, &text); err != nil {
-			return "", Rejectf(CodeMalformed, "", "not a JSON string")
-		}
+		text = unquote(v)
 	default:
 		return "", Rejectf(CodeWrongType, "", "must be a decimal number, not %s", kindName(v.Kind()))
 	}
@@ -527,40 +632,141 @@ func decimalText(v jsontext.Value) (string, error) {
 	return text, nil
 }
 
-// parseObject checks that raw is one well-formed JSON object within bounds.
+// parseObject splits raw, which must be one well-formed JSON object within the
+// bounds of depth and numbers.
 func parseObject(raw []byte) ([]member, error) {
 	if len(raw) > MaxEventBytes {
 		return nil, Rejectf(CodeTooLarge, "", "event has %d bytes, at most %d are taken", len(raw), MaxEventBytes)
 	}
-	if !utf8.Valid(raw) {
-		return nil, Rejectf(CodeMalformed, "", "invalid UTF-8 at byte %d", invalidUTF8(raw))
+	if !withinBounds(raw) {
+		if err := locateOutOfBounds(raw); err != nil {
+			return nil, err
+		}
 	}
-	dec := jsontext.NewDecoder(bytes.NewReader(raw))
-	for first := true; ; first = false {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
+	token, err := dec.ReadToken()
+	if err != nil {
+		return nil, malformed(dec, err)
+	}
+	if token.Kind() != '{' {
+		return nil, Rejectf(CodeWrongType, "", "must be a JSON object, not %s", kindName(token.Kind()))
+	}
+	members, err := readMembers(dec, raw, "")
+	if err != nil {
+		return nil, malformed(dec, err)
+	}
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, Rejectf(CodeMalformed, "", "malformed JSON: more follows after the object, at byte %d", dec.InputOffset())
+	}
+	return members, nil
+}
+
+// readMembers reads the members of the object that dec has just entered; object
+// is all that dec reads.
+func readMembers(dec *jsontext.Decoder, object jsontext.Value, within string) ([]member, error) {
+	members := make([]member, 0, 16)
+	for dec.PeekKind() == '"' {
 		token, err := dec.ReadToken()
-		if errors.Is(err, io.EOF) && !first {
-			break
+		if err != nil {
+			return nil, err
+		}
+		name := token.String()
+		value, err := dec.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		// A decoder's value lives until its next call; this is the same text for good.
+		end := int(dec.InputOffset())
+		members = append(members, member{within: within, name: name, key: name, value: object[end-len(value) : end]})
+	}
+	_, err := dec.ReadToken()
+	return members, err
+}
+
+// membersOf returns the members of m's value if that is an object, else none.
+func membersOf(m *member) []member {
+	if m.value.Kind() != '{' {
+		return nil
+	}
+	dec := jsontext.NewDecoder(bytes.NewBuffer(m.value))
+	if _, err := dec.ReadToken(); err != nil {
+		return nil
+	}
+	members, err := readMembers(dec, m.value, m.path())
+	if err != nil {
+		return nil // can't be: parseObject has read it
+	}
+	return members
+}
+
+// innerMembers returns the members of the object in data that has this name.
+func innerMembers(data []member, name string) []member {
+	for i := range data {
+		if data[i].key == name {
+			return membersOf(&data[i])
+		}
+	}
+	return nil
+}
+
+// withinBounds looks at every bracket and number of a JSON text once; about text
+// that is no JSON it may say anything.
+func withinBounds(raw []byte) bool {
+	depth := 0
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; c {
+		case '"':
+			for i++; i < len(raw) && raw[i] != '"'; i++ {
+				if raw[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			if depth++; depth > MaxDepth {
+				return false
+			}
+		case '}', ']':
+			depth--
+		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+			start, exponent := i, false
+			for ; i < len(raw) && isNumberByte(raw[i]); i++ {
+				exponent = exponent || raw[i]|0x20 == 'e'
+			}
+			// Without an exponent, a number of this length is no larger than 1e64.
+			if i-start > maxNumberBytes || exponent && boundNumber(string(raw[start:i])) != nil {
+				return false
+			}
+			i--
+		}
+	}
+	return true
+}
+
+func isNumberByte(c byte) bool {
+	return '0' <= c && c <= '9' || c == '.' || c == '-' || c == '+' || c|0x20 == 'e'
+}
+
+// locateOutOfBounds names the place that withinBounds has seen, or the first
+// syntax error before it.
+func locateOutOfBounds(raw []byte) error {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
+	for {
+		token, err := dec.ReadToken()
+		if errors.Is(err, io.EOF) {
+			return nil
 		}
 		if err != nil {
-			return nil, Rejectf(CodeMalformed, pointerPath(dec.StackPointer()), "malformed JSON: %s", jsonReason(err))
-		}
-		if first && token.Kind() != '{' {
-			return nil, Rejectf(CodeWrongType, "", "must be a JSON object, not %s", kindName(token.Kind()))
+			return malformed(dec, err)
 		}
 		if dec.StackDepth() > MaxDepth {
-			return nil, Rejectf(CodeTooLarge, pointerPath(dec.StackPointer()), "nested deeper than %d", MaxDepth)
+			return Rejectf(CodeTooLarge, pointerPath(dec.StackPointer()), "nested deeper than %d", MaxDepth)
 		}
 		if token.Kind() == '0' {
 			if err := boundNumber(token.String()); err != nil {
-				return nil, fieldError(err, pointerPath(dec.StackPointer()))
+				return fieldError(err, pointerPath(dec.StackPointer()))
 			}
 		}
 	}
-	members, err := parseMembers(raw)
-	if err != nil {
-		return nil, Rejectf(CodeMalformed, "", "malformed JSON: %s", jsonReason(err))
-	}
-	return members, nil
 }
 
 // boundNumber refuses numbers that JSON allows and no program reads back as
@@ -575,68 +781,37 @@ func boundNumber(text string) error {
 	return nil
 }
 
-func invalidUTF8(raw []byte) int {
-	for i := 0; i < len(raw); {
-		r, size := utf8.DecodeRune(raw[i:])
-		if r == utf8.RuneError && size == 1 {
-			return i
+// malformed makes the decoder's error one that helps the sender. Where the error
+// names only the object, the field which was read last is nearer.
+func malformed(dec *jsontext.Decoder, err error) *Error {
+	if errors.Is(err, io.EOF) {
+		return Rejectf(CodeMalformed, "", "empty: a JSON object is expected")
+	}
+	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		pointer := e.JSONPointer
+		if last := dec.StackPointer(); pointer.Contains(last) {
+			pointer = last
 		}
-		i += size
+		return Rejectf(CodeMalformed, pointerPath(pointer), "malformed JSON: %v at byte %d", e.Err, e.ByteOffset)
 	}
-	return len(raw)
-}
-
-// parseMembers splits a JSON object; the values are not copied.
-func parseMembers(object jsontext.Value) ([]member, error) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(object))
-	if token, err := dec.ReadToken(); err != nil || token.Kind() != '{' {
-		return nil, fmt.Errorf("not an object: %w", err)
-	}
-	var members []member
-	for dec.PeekKind() == '"' {
-		name, err := dec.ReadToken()
-		if err != nil {
-			return nil, err
-		}
-		key := name.String()
-		value, err := dec.ReadValue()
-		if err != nil {
-			return nil, err
-		}
-		members = append(members, member{key, value.Clone()})
-	}
-	_, err := dec.ReadToken()
-	return members, err
-}
-
-func parseItems(array jsontext.Value) ([]jsontext.Value, error) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(array))
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, err
-	}
-	var items []jsontext.Value
-	for dec.PeekKind() != ']' {
-		item, err := dec.ReadValue()
-		if err != nil {
-			return nil, err
-		}
-		items = append(items, item.Clone())
-	}
-	_, err := dec.ReadToken()
-	return items, err
+	return Rejectf(CodeMalformed, "", "malformed JSON: %v", err)
 }
 
 func lookup(members []member, name string) jsontext.Value {
-	for _, m := range members {
-		if m.name == name {
-			return m.value
+	for i := range members {
+		if members[i].key == name {
+			return members[i].value
 		}
 	}
 	return nil
 }
 
+// fieldError says which field err is about, unless err knows.
 func fieldError(err error, field string) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
+		if e.Field != "" {
+			return e
+		}
 		return &Error{Class: e.Class, Code: e.Code, Field: field, Message: e.Message, Err: e.Err}
 	}
 	return Rejectf(CodeInvalid, field, "%s", err)
@@ -645,18 +820,7 @@ func fieldError(err error, field string) *Error {
 // pointerPath turns a JSON pointer (RFC 6901) into the dotted path that the
 // errors use: /data/legs/0/price is data.legs.0.price.
 func pointerPath(p jsontext.Pointer) string {
-	return strings.Join(slices.Collect(p.Tokens()), ".")
-}
-
-// jsonReason is the part of a JSON error that helps the sender.
-func jsonReason(err error) string {
-	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		return fmt.Sprintf("%v at byte %d", e.Err, e.ByteOffset)
-	}
-	if e, ok := errors.AsType[*json.SemanticError](err); ok && e.Err != nil {
-		return e.Err.Error()
-	}
-	return strings.TrimPrefix(err.Error(), "json: ")
+	return clipPath(strings.Join(slices.Collect(p.Tokens()), "."))
 }
 
 func kindName(k jsontext.Kind) string {

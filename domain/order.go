@@ -156,7 +156,7 @@ func (o *Order) Apply(e *Event) {
 		o.order(d)
 		o.advance(StatusNew)
 	case OrderPartiallyFilled, OrderFilled:
-		o.fill(e.Type, d)
+		o.fill(e.Type, d.fill())
 	case OrderReplaced, OrderRestated:
 		if q := number(d.Quantity); q.Valid {
 			o.Quantity = q
@@ -207,19 +207,41 @@ func (o *Order) order(d orderData) {
 	}
 }
 
-func (o *Order) fill(t EventType, d orderData) {
+// Fill is what one execution says.
+type Fill struct{ Quantity, Price, Commission decimal.NullDecimal }
+
+// FillOf reads the execution that an event of an order reports; ok is false for
+// events that are no execution.
+func FillOf(e *Event) (fill Fill, ok bool) {
+	if e.Type != OrderPartiallyFilled && e.Type != OrderFilled {
+		return Fill{}, false
+	}
+	var d orderData
+	if len(e.Data) > 0 {
+		_ = json.Unmarshal(e.Data, &d) // as in Apply: what can be read counts
+	}
+	return d.fill(), true
+}
+
+func (d orderData) fill() Fill {
+	return Fill{
+		Quantity: number(d.FillQuantity, d.Quantity), Price: number(d.FillPrice, d.Price), Commission: number(d.Commission),
+	}
+}
+
+func (o *Order) fill(t EventType, f Fill) {
 	o.Fills++
-	if q := number(d.FillQuantity, d.Quantity); q.Valid {
-		o.CumQuantity = o.CumQuantity.Add(q.Decimal)
-		if p := number(d.FillPrice, d.Price); p.Valid {
-			o.PricedQty = o.PricedQty.Add(q.Decimal)
-			o.CumNotional = o.CumNotional.Add(p.Decimal.Mul(q.Decimal))
+	if f.Quantity.Valid {
+		o.CumQuantity = o.CumQuantity.Add(f.Quantity.Decimal)
+		if f.Price.Valid {
+			o.PricedQty = o.PricedQty.Add(f.Quantity.Decimal)
+			o.CumNotional = o.CumNotional.Add(f.Price.Decimal.Mul(f.Quantity.Decimal))
 		}
 	} else if t == OrderFilled && o.Quantity.Valid {
 		o.CumQuantity = o.Quantity.Decimal
 	}
-	if c := number(d.Commission); c.Valid {
-		o.Commission = o.Commission.Add(c.Decimal)
+	if f.Commission.Valid {
+		o.Commission = o.Commission.Add(f.Commission.Decimal)
 	}
 	if o.Status.Terminal() {
 		return
