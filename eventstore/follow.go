@@ -12,7 +12,10 @@ import (
 
 // followBuffer is how many events a follower may be ahead of its reader; beyond
 // that HTTP/2 flow control holds the server back.
-const followBuffer = 1024
+const followBuffer = 512
+
+// maxSliceBytes ends a slice early when its events are large.
+const maxSliceBytes = 4 << 20
 
 // Follower delivers every event after a position in commit order, each once, as
 // long as its reader lives: broken subscriptions are taken up again after the
@@ -64,6 +67,7 @@ func (f *Follower) Close() {
 // goroutine. An error of ClassTransient ends with its ctx; any other is final.
 func (f *Follower) Next(ctx context.Context, limit int) (Slice, error) {
 	var slice Slice
+	bytes := 0
 	take := func(e followed) bool {
 		if e.caughtUp {
 			slice.CaughtUp = true
@@ -71,7 +75,8 @@ func (f *Follower) Next(ctx context.Context, limit int) (Slice, error) {
 		}
 		slice.CaughtUp = false
 		slice.Records = append(slice.Records, e.record)
-		return len(slice.Records) < limit
+		bytes += len(e.record.Data)
+		return len(slice.Records) < limit && bytes < maxSliceBytes
 	}
 	select {
 	case <-ctx.Done():

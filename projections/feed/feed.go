@@ -1,0 +1,196 @@
+// Package feed brings the log to the projections as Watermill messages: one
+// message is one contiguous slice of the log, so that a handler commits a slice
+// and its cursor in one round trip.
+package feed
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/eventstore"
+)
+
+// MaxSlice is the most events that one message carries.
+const MaxSlice = 512
+
+// Event is one event of the log. Its Event is nil if the payload is not ours:
+// other programs may write into the same store.
+type Event struct {
+	domain.Located
+
+	Payload []byte // as stored
+}
+
+// Slice is a contiguous piece of the log: all events after After up to the last
+// of Events, system events left out.
+type Slice struct {
+	After  domain.Position
+	Events []Event
+}
+
+// Feed is a Watermill Subscriber over the event store's Follow. The router runs
+// a goroutine per message, so order exists only because the feed holds the next
+// slice back until this one is acknowledged.
+type Feed struct {
+	store *eventstore.Store
+	start func(context.Context) (domain.Position, error)
+	log   *slog.Logger
+
+	mu       sync.Mutex
+	caughtUp chan struct{} // closed at the first time that the end of the log was reached
+	closing  context.CancelFunc
+	life     context.Context
+	wg       sync.WaitGroup
+}
+
+// New makes a feed. start tells where the projections stand, that is the lowest
+// of their cursors; it is asked at the beginning and again after every failure.
+func New(store *eventstore.Store, start func(context.Context) (domain.Position, error), log *slog.Logger) *Feed {
+	f := &Feed{store: store, start: start, log: log, caughtUp: make(chan struct{})}
+	f.life, f.closing = context.WithCancel(context.Background())
+	return f
+}
+
+// CaughtUp is closed when the end of the log was reached once and everything up
+// to it was acknowledged.
+func (f *Feed) CaughtUp() <-chan struct{} { return f.caughtUp }
+
+// Subscribe implements message.Subscriber. The topic is only a name. The channel
+// is closed when ctx ends or the feed is closed.
+func (f *Feed) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	out := make(chan *message.Message)
+	f.wg.Go(func() {
+		defer cancel()
+		defer context.AfterFunc(f.life, cancel)()
+		defer close(out)
+		for attempt := 0; ctx.Err() == nil; attempt++ {
+			delivered, err := f.follow(ctx, out)
+			if ctx.Err() != nil {
+				return
+			}
+			if delivered {
+				attempt = 0
+			}
+			f.log.WarnContext(ctx, "feed starts again", slog.String("topic", topic), slog.Any("error", err))
+			pause(ctx, attempt)
+		}
+	})
+	return out, nil
+}
+
+// Close implements message.Subscriber: it ends all subscriptions and waits.
+func (f *Feed) Close() error {
+	f.closing()
+	f.wg.Wait()
+	return nil
+}
+
+// follow delivers slices from where the projections stand until something fails.
+// A refused slice is such a failure: the projections may have lost their place,
+// so they are asked for it again.
+func (f *Feed) follow(ctx context.Context, out chan<- *message.Message) (delivered bool, err error) {
+	after, err := f.start(ctx)
+	if err != nil {
+		return false, fmt.Errorf("reading where the projections stand: %w", err)
+	}
+	follower := f.store.Follow(ctx, after)
+	defer follower.Close()
+	for {
+		next, err := follower.Next(ctx, MaxSlice)
+		if err != nil {
+			return delivered, err
+		}
+		if len(next.Records) > 0 {
+			slice := Slice{After: after, Events: f.decode(ctx, next.Records)}
+			if err := deliver(ctx, out, slice); err != nil {
+				return delivered, err
+			}
+			delivered = true
+			after = slice.Events[len(slice.Events)-1].Position
+		}
+		if next.CaughtUp {
+			f.reached()
+		}
+	}
+}
+
+func (f *Feed) reached() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	select {
+	case <-f.caughtUp:
+	default:
+		close(f.caughtUp)
+	}
+}
+
+func (f *Feed) decode(ctx context.Context, records []eventstore.Record) []Event {
+	events := make([]Event, len(records))
+	for i := range records {
+		var err error
+		if events[i], err = Decode(&records[i]); err != nil {
+			f.log.WarnContext(ctx, "event is not ours", slog.String("stream", records[i].Stream),
+				slog.String("position", records[i].Position.String()), slog.Any("error", err))
+		}
+	}
+	return events
+}
+
+// Decode makes an Event of a record. With an error its place is right and its
+// Event nil.
+func Decode(r *eventstore.Record) (Event, error) {
+	located, err := r.Located()
+	if err != nil {
+		located = domain.Located{Stream: r.Stream, Revision: r.Revision, Position: r.Position}
+	}
+	return Event{Located: located, Payload: r.Data}, err
+}
+
+type sliceKey struct{}
+
+// Of returns the slice that a message carries. It travels in the message's
+// context: within one process there is nothing to serialise.
+func Of(msg *message.Message) Slice {
+	slice, _ := msg.Context().Value(sliceKey{}).(Slice)
+	return slice
+}
+
+func deliver(ctx context.Context, out chan<- *message.Message, slice Slice) error {
+	ctx, cancel := context.WithCancel(context.WithValue(ctx, sliceKey{}, slice))
+	defer cancel()
+	msg := message.NewMessage(watermill.NewUUID(), nil)
+	msg.SetContext(ctx)
+	select {
+	case out <- msg:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-msg.Acked():
+		return nil
+	case <-msg.Nacked():
+		return fmt.Errorf("the slice after %s was refused", slice.After)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// pause waits 20 ms doubling to 5 s, with full jitter, or until ctx ends.
+func pause(ctx context.Context, attempt int) {
+	limit := min(20*time.Millisecond<<min(attempt, 8), 5*time.Second)
+	timer := time.NewTimer(rand.N(limit) + time.Millisecond) //nolint:gosec // jitter needs no secrecy
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
