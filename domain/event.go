@@ -132,6 +132,12 @@ func (e *Event) Home() Ref {
 	if e.OrderID != "" {
 		return Ref{KindOrder, e.OrderID}
 	}
+	// An entity which has a field of its own (an account, a strategy) counts as
+	// that field; others are what the sender says.
+	entity := e.EntityID
+	if e.entityField() != nil {
+		entity = ""
+	}
 	var candidates []Ref
 	switch e.Type.Family() {
 	case "signal":
@@ -149,7 +155,7 @@ func (e *Event) Home() Ref {
 	case "session":
 		candidates = []Ref{{"session", e.SessionID}}
 	case "trading":
-		candidates = []Ref{{"config", e.EntityID}, {"account", e.AccountID}, {"strategy", e.StrategyID}, {"config", "global"}}
+		candidates = []Ref{{"config", entity}, {"account", e.AccountID}, {"strategy", e.StrategyID}, {"config", "global"}}
 	case "input":
 		candidates = []Ref{{"quarantine", e.EntityID}}
 	}
@@ -158,7 +164,8 @@ func (e *Event) Home() Ref {
 		Ref{"account", e.AccountID}, Ref{"strategy", e.StrategyID}, Ref{"user", e.UserID},
 		Ref{KindRecommendation, e.RecommendationID}, Ref{KindEvaluation, e.EvaluationID},
 		Ref{KindApproval, e.ApprovalID}, Ref{KindComputation, e.ComputationID},
-		Ref{"session", e.SessionID}, Ref{"entity", e.EntityID}, Ref{"instrument", e.Ticker},
+		Ref{"session", e.SessionID}, Ref{"entity", entity}, Ref{"instrument", e.Ticker},
+		Ref{"entity", e.EntityID},
 	)
 	for _, c := range candidates {
 		if c.ID != "" {

@@ -1,7 +1,7 @@
 package domain
 
 import (
-	"strings"
+	"strconv"
 
 	"github.com/google/uuid"
 )
@@ -14,17 +14,24 @@ var (
 )
 
 // DeriveID makes the event id of a message that carries none: UUIDv5 (RFC 9562)
-// over where it came from. A redelivered message gets the same id. The parts are
-// joined by NUL, so no two different triples meet.
+// over where it came from. A redelivered message gets the same id. Each part goes
+// in behind its length, so no two different triples meet, whatever they contain.
 func DeriveID(source, partition, offset string) string {
-	return uuid.NewSHA1(sourceNamespace, []byte(strings.Join([]string{source, partition, offset}, "\x00"))).String()
+	var name []byte
+	for _, part := range []string{source, partition, offset} {
+		name = strconv.AppendInt(name, int64(len(part)), 10)
+		name = append(name, ':')
+		name = append(name, part...)
+	}
+	return uuid.NewSHA1(sourceNamespace, name).String()
 }
 
 // StoreID is the event's id in the event store, which knows only UUIDs: the
-// event_id itself if it is one, else a UUIDv5 of it.
+// event_id itself if it is one, else a UUIDv5 of it. The nil UUID is none:
+// EventStoreDB refuses it.
 func (e *Event) StoreID() uuid.UUID {
 	if len(e.ID) == 36 {
-		if id, err := uuid.Parse(e.ID); err == nil {
+		if id, err := uuid.Parse(e.ID); err == nil && id != uuid.Nil {
 			return id
 		}
 	}
