@@ -12,8 +12,8 @@ ARG TARGETOS TARGETARCH
 # -trimpath makes the binary independent of where it was built, so that anyone
 # can rebuild a release and compare. The caches live outside the image.
 RUN --mount=type=cache,target=/go/pkg/mod \
-    --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
+    --mount=type=cache,target=/cache \
+    GOCACHE=/cache CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -ldflags='-s -w' -o /out/ ./cmd/tradetrail ./cmd/tradetrail-verify
 # The final image has no shell to make it with, and a new volume takes its
 # owner from the image's folder.
