@@ -1,0 +1,107 @@
+package graph
+
+import (
+	"encoding/base64"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/graph/model"
+	"github.com/tradetrail/tradetrail/projections/views"
+)
+
+// present or null: the canonical event has no empty fields.
+func optional[T comparable](value T) *T {
+	var zero T
+	if value == zero {
+		return nil
+	}
+	return &value
+}
+
+func optionalDecimal(d decimal.NullDecimal) *decimal.Decimal {
+	if !d.Valid {
+		return nil
+	}
+	return &d.Decimal
+}
+
+func optionalTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func toEvent(e domain.Located) *model.AuditEvent {
+	out := &model.AuditEvent{
+		EventID: e.ID, EventType: string(e.Type), Known: e.Type.Known(),
+		OccurredAt: e.OccurredAt, RecordedAt: optionalTime(e.RecordedAt),
+		EntityType: optional(e.EntityType), EntityID: optional(e.EntityID),
+		OrderID: optional(e.OrderID), ClientOrderID: optional(e.ClientOrderID),
+		BrokerOrderID: optional(e.BrokerOrderID), ParentOrderID: optional(e.ParentOrderID),
+		AccountID: optional(e.AccountID), UserID: optional(e.UserID),
+		StrategyID: optional(e.StrategyID), Ticker: optional(e.Ticker),
+		RecommendationID: optional(e.RecommendationID), ComputationID: optional(e.ComputationID),
+		EvaluationID: optional(e.EvaluationID), ApprovalID: optional(e.ApprovalID), SessionID: optional(e.SessionID),
+		Environment: optional(e.Environment), Version: optional(e.Version),
+		Actor: optional(e.Actor), Source: optional(e.Source), Path: []*model.Hop{},
+		CorrelationID: optional(e.CorrelationID), CausationID: optional(e.CausationID),
+		SchemaVersion: e.SchemaVersion, Data: e.Data,
+		Stream: e.Stream, Revision: int(e.Revision), Position: e.Position.String(), //nolint:gosec // revisions are int64 in the store
+		Seal: model.SealRecorded,
+	}
+	for _, hop := range e.Path {
+		out.Path = append(out.Path, &model.Hop{Hop: hop.Hop, In: optionalTime(hop.In), Out: optionalTime(hop.Out)})
+	}
+	if c := e.Clock; c != nil {
+		out.Clock = &model.Clock{
+			SourceID: optional(c.SourceID), Sync: optional(c.Sync),
+			OffsetNs: optional(int(c.OffsetNs)), MaxErrorNs: optional(int(c.MaxErrorNs)),
+		}
+	}
+	if len(e.Raw) > 0 {
+		out.Raw = optional(base64.StdEncoding.EncodeToString(e.Raw))
+	}
+	return out
+}
+
+func toOrder(o domain.Order) *model.Order {
+	return &model.Order{
+		OrderID: o.ID, Status: model.OrderStatus(o.Status), Side: optional(o.Side), OrderType: optional(o.Type),
+		Ticker: optional(o.Ticker), AccountID: optional(o.Account), StrategyID: optional(o.Strategy), UserID: optional(o.User),
+		Quantity: optionalDecimal(o.Quantity), LimitPrice: optionalDecimal(o.LimitPrice),
+		CumQuantity: o.CumQuantity, LeavesQuantity: optionalDecimal(o.Leaves()), AvgPrice: optionalDecimal(o.AvgPrice()),
+		Commission: o.Commission, Events: o.Events, Fills: o.Fills, FirstAt: o.FirstAt, LastAt: o.LastAt,
+	}
+}
+
+func toChain(c domain.Chain) *model.Chain {
+	out := &model.Chain{
+		OrderID: c.Order.ID, Status: model.OrderStatus(c.Order.Status), Order: toOrder(c.Order),
+		Stages: []model.Stage{}, Events: []*model.ChainEvent{}, LatencyTotal: c.LatencyTotal(),
+	}
+	for _, stage := range c.Stages() {
+		out.Stages = append(out.Stages, model.Stage(stage))
+	}
+	for _, step := range c.Steps {
+		out.Events = append(out.Events, &model.ChainEvent{
+			Event: toEvent(step.Located), Stage: model.Stage(step.Stage), LatencyFromPrevious: step.LatencyFromPrevious,
+		})
+	}
+	return out
+}
+
+func toStats(s views.Stats) *model.OwnerStats {
+	out := &model.OwnerStats{
+		Events: int(s.Events), Orders: int(s.Orders), Fills: int(s.Fills), Value: s.Value, Commission: s.Commission,
+		ByType: []*model.TypeCount{}, FirstAt: s.FirstAt, LastAt: s.LastAt,
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.ByType)) {
+		out.ByType = append(out.ByType, &model.TypeCount{EventType: name, Count: int(s.ByType[name])})
+	}
+	return out
+}

@@ -1,0 +1,38 @@
+package graph
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
+	"github.com/99designs/gqlgen/graphql/handler/transport"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/tradetrail/tradetrail/graph/generated"
+)
+
+const (
+	keepAlive = 15 * time.Second
+	initLimit = 10 * time.Second // for a WebSocket client to say connection_init
+)
+
+// NewServer makes the handler of /graphql: queries and mutations over POST,
+// queries over GET, subscriptions over graphql-transport-ws and over server-sent
+// events.
+func NewServer(recorder Recorder, views Views, events Log, log *slog.Logger) http.Handler {
+	r := &Resolver{recorder: recorder, views: views, events: events, log: log}
+	server := handler.New(generated.NewExecutableSchema(generated.Config{Resolvers: r}))
+	server.AddTransport(transport.SSE{}) // before POST, which would take its requests
+	server.AddTransport(transport.Options{})
+	server.AddTransport(transport.GET{})
+	server.AddTransport(transport.POST{})
+	server.AddTransport(transport.Websocket{KeepAlivePingInterval: keepAlive, PingPongInterval: keepAlive, InitTimeout: initLimit})
+	server.SetQueryCache(lru.New[*ast.QueryDocument](1000))
+	server.Use(extension.Introspection{})
+	server.SetErrorPresenter(r.present)
+	server.SetRecoverFunc(r.recovered)
+	return server
+}
