@@ -89,17 +89,39 @@ func (o *Order) Leaves() decimal.NullDecimal {
 }
 
 // orderData is what the fold reads of an order event's data; the aliases are the
-// names that the three input shapes use.
+// names that the three input shapes and FIX use. Everything is read as it comes:
+// one field of a wrong type must not hide the others.
 type orderData struct {
-	Side         string         `json:"side"`
-	OrderType    string         `json:"order_type"`
+	Side         jsontext.Value `json:"side"`
+	OrderType    jsontext.Value `json:"order_type"`
+	OrdStatus    jsontext.Value `json:"ord_status"`
 	Quantity     jsontext.Value `json:"quantity"`
 	FillQuantity jsontext.Value `json:"fill_quantity"`
+	LastQuantity jsontext.Value `json:"last_quantity"` // FIX 32
 	LimitPrice   jsontext.Value `json:"limit_price"`
 	Price        jsontext.Value `json:"price"`
 	FillPrice    jsontext.Value `json:"fill_price"`
+	LastPrice    jsontext.Value `json:"last_price"` // FIX 31
 	Commission   jsontext.Value `json:"commission"`
-	OrdStatus    string         `json:"ord_status"`
+}
+
+func readOrderData(e *Event) (d orderData) {
+	if len(e.Data) > 0 {
+		_ = json.Unmarshal(e.Data, &d) // what is no object tells nothing
+	}
+	return d
+}
+
+// word reads a string, or the number that FIX's one-digit codes turn into.
+func word(v jsontext.Value) string {
+	switch v.Kind() {
+	case '"':
+		return unquote(v)
+	case '0':
+		return string(v)
+	default:
+		return ""
+	}
 }
 
 func number(values ...jsontext.Value) decimal.NullDecimal {
@@ -107,13 +129,7 @@ func number(values ...jsontext.Value) decimal.NullDecimal {
 		if len(v) == 0 {
 			continue
 		}
-		text := string(v)
-		if v.Kind() == '"' {
-			if json.Unmarshal(v, &text) != nil {
-				continue
-			}
-		}
-		if d, err := ParseDecimal(text); err == nil {
+		if d, err := ParseDecimal(word(v)); err == nil {
 			return decimal.NewNullDecimal(d)
 		}
 	}
@@ -122,8 +138,9 @@ func number(values ...jsontext.Value) decimal.NullDecimal {
 
 // Apply folds the next event of the order, in commit order.
 func (o *Order) Apply(e *Event) {
-	if o.ID == "" {
-		o.ID, o.Status = e.OrderID, StatusUnknown
+	setFirst(&o.ID, e.OrderID)
+	if o.Status == "" {
+		o.Status = StatusUnknown
 	}
 	o.Events++
 	if o.FirstAt.IsZero() || e.OccurredAt.Before(o.FirstAt) {
@@ -140,13 +157,9 @@ func (o *Order) Apply(e *Event) {
 	if f := e.Type.Family(); f != "order" {
 		return
 	}
-	var d orderData
-	if len(e.Data) > 0 {
-		// Wrong types inside data of an unknown maker: fold what can be read.
-		_ = json.Unmarshal(e.Data, &d)
-	}
-	setFirst(&o.Side, d.Side)
-	setFirst(&o.Type, d.OrderType)
+	d := readOrderData(e)
+	setFirst(&o.Side, word(d.Side))
+	setFirst(&o.Type, word(d.OrderType))
 
 	switch e.Type {
 	case OrderReceived, OrderRouted, OrderSubmitted, OrderPendingNew:
@@ -158,16 +171,19 @@ func (o *Order) Apply(e *Event) {
 	case OrderPartiallyFilled, OrderFilled:
 		o.fill(e.Type, d.fill())
 	case OrderReplaced, OrderRestated:
-		if q := number(d.Quantity); q.Valid {
-			o.Quantity = q
-		}
-		if p := number(d.LimitPrice, d.Price); p.Valid {
-			o.LimitPrice = p
-		}
 		if o.Status == StatusPendingReplace {
 			o.Status = o.working()
 		}
 		o.advance(StatusNew)
+		if q := number(d.Quantity); q.Valid {
+			o.Quantity = q
+			if o.filled() {
+				o.move(StatusFilled) // cut down to what is done already
+			}
+		}
+		if p := number(d.LimitPrice, d.Price); p.Valid {
+			o.LimitPrice = p
+		}
 	case OrderRejected:
 		o.move(StatusRejected)
 	case OrderCancelled:
@@ -193,7 +209,7 @@ func (o *Order) Apply(e *Event) {
 	default:
 		// The other types name the order without moving it.
 	}
-	if s := OrderStatus(d.OrdStatus); s == StatusNew && e.Type == OrderSubmitted {
+	if s := OrderStatus(word(d.OrdStatus)); s == StatusNew && e.Type == OrderSubmitted {
 		o.advance(s) // a venue's own record: submission and acceptance in one
 	}
 }
@@ -201,6 +217,14 @@ func (o *Order) Apply(e *Event) {
 func (o *Order) order(d orderData) {
 	if q := number(d.Quantity); q.Valid && !o.Quantity.Valid {
 		o.Quantity = q
+		// Fills that came first were judged by their names alone. The one way back
+		// out of FILLED: the same events must not end differently in another order.
+		switch {
+		case o.filled():
+			o.move(StatusFilled)
+		case o.Status == StatusFilled && o.CumQuantity.IsPositive():
+			o.Status = StatusPartiallyFilled
+		}
 	}
 	if p := number(d.LimitPrice, d.Price); p.Valid && !o.LimitPrice.Valid {
 		o.LimitPrice = p
@@ -216,16 +240,14 @@ func FillOf(e *Event) (fill Fill, ok bool) {
 	if e.Type != OrderPartiallyFilled && e.Type != OrderFilled {
 		return Fill{}, false
 	}
-	var d orderData
-	if len(e.Data) > 0 {
-		_ = json.Unmarshal(e.Data, &d) // as in Apply: what can be read counts
-	}
-	return d.fill(), true
+	return readOrderData(e).fill(), true
 }
 
 func (d orderData) fill() Fill {
 	return Fill{
-		Quantity: number(d.FillQuantity, d.Quantity), Price: number(d.FillPrice, d.Price), Commission: number(d.Commission),
+		Quantity:   number(d.FillQuantity, d.LastQuantity, d.Quantity),
+		Price:      number(d.FillPrice, d.LastPrice, d.Price),
+		Commission: number(d.Commission),
 	}
 }
 
@@ -238,7 +260,7 @@ func (o *Order) fill(t EventType, f Fill) {
 			o.CumNotional = o.CumNotional.Add(f.Price.Decimal.Mul(f.Quantity.Decimal))
 		}
 	} else if t == OrderFilled && o.Quantity.Valid {
-		o.CumQuantity = o.Quantity.Decimal
+		o.CumQuantity = decimal.Max(o.CumQuantity, o.Quantity.Decimal)
 	}
 	if f.Commission.Valid {
 		o.Commission = o.Commission.Add(f.Commission.Decimal)
@@ -250,13 +272,22 @@ func (o *Order) fill(t EventType, f Fill) {
 	// a fill.
 	full := t == OrderFilled
 	if o.Quantity.Valid && o.CumQuantity.IsPositive() {
-		full = o.CumQuantity.GreaterThanOrEqual(o.Quantity.Decimal)
+		full = o.filled()
 	}
-	if full {
+	switch {
+	case full:
 		o.Status = StatusFilled
-	} else {
+	case o.Status == StatusUnknown, o.Status == StatusPendingNew, o.Status == StatusNew:
 		o.Status = StatusPartiallyFilled
+	default:
+		// FIX 4.4, precedence of OrdStatus: a request that is pending, a stop and a
+		// suspension outrank a partial fill.
 	}
+}
+
+// filled reports whether the known quantity has been executed.
+func (o *Order) filled() bool {
+	return o.Quantity.Valid && o.CumQuantity.IsPositive() && o.CumQuantity.GreaterThanOrEqual(o.Quantity.Decimal)
 }
 
 // advance moves a young order forward, never back.
