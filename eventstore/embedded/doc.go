@@ -1,0 +1,46 @@
+// Package embedded is an event store in the process that uses it: a node
+// which speaks EventStoreDB's gRPC protocol, so that EventStoreDB's official
+// client works with it unchanged, and keeps its log in Pebble.
+//
+// # Promises
+//
+// An append is acknowledged, and shown to anybody, only after it is synced to
+// disk. All events of one append are stored or none. Appends take effect one
+// after the other; positions in $all are in that order, and so is everything
+// that readers and subscribers see. A subscription delivers every event once,
+// in order, however slowly its client reads.
+//
+// When a write or a sync fails, the node stops: requests get UNAVAILABLE, Done
+// is closed and Err says why. The files are left as a power cut would have
+// left them, and the next Open recovers from that. When stored bytes are not
+// what was written, the request that met them gets DATA_LOSS.
+//
+// # Format
+//
+// The store is one Pebble database. Integers in keys and index values are
+// big-endian and 8 bytes long.
+//
+//	'f'                       -> format version, an unsigned varint: 1
+//	'e' position              -> record
+//	'n' stream name           -> stream number
+//	's' stream number revision -> position
+//
+// A record is a CRC-32C (4 bytes, big-endian) of what follows, and a protobuf
+// message event_store.client.streams.ReadResp.ReadEvent.RecordedEvent of
+// EventStoreDB's public protocol: id, stream name, revision, prepare and commit
+// position (equal), metadata ("type", "content-type", "created"), custom
+// metadata, data. Its first field is the id, in structured form. "created" is
+// the node's clock in steps of 100 ns since 1970, in decimal; it never goes
+// back from one record to the next.
+//
+// The first position is 1. The position of a record is that of the one before
+// plus the length of that record with its checksum. So a log can be checked
+// for gaps without anything but its records.
+//
+// A stream's number is the position of its first record. Revisions count from
+// 0 without gaps; a tombstone has the revision 2^63-1. The metadata of stream X
+// are the events of stream $$X.
+//
+// What one append writes is one Pebble batch, which Pebble recovers as a whole
+// or not at all.
+package embedded
