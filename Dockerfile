@@ -14,7 +14,7 @@ ARG TARGETOS TARGETARCH
 RUN --mount=type=cache,target=/go/pkg/mod \
     --mount=type=cache,target=/cache \
     GOCACHE=/cache CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -ldflags='-s -w' -o /out/ ./cmd/tradetrail ./cmd/tradetrail-verify
+    go build -trimpath -ldflags='-s -w' -o /out/ ./cmd/tradetrail
 # The final image has no shell to make it with, and a new volume takes its
 # owner from the image's folder.
 RUN mkdir -p /out/data
@@ -22,7 +22,7 @@ RUN mkdir -p /out/data
 # Static: certificates, time zones, a passwd file, and nothing to log in with.
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /src/LICENSE /src/NOTICE /licenses/
-COPY --from=build /out/tradetrail /out/tradetrail-verify /
+COPY --from=build /out/tradetrail /
 COPY --from=build --chown=65532:65532 /out/data /var/lib/tradetrail
 VOLUME /var/lib/tradetrail
 EXPOSE 8080

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"github.com/tradetrail/tradetrail/ingest"
+	"github.com/tradetrail/tradetrail/ingest/file"
+	"github.com/tradetrail/tradetrail/internal/app"
+	"github.com/tradetrail/tradetrail/internal/config"
+	"github.com/tradetrail/tradetrail/internal/obs"
+	"github.com/tradetrail/tradetrail/internal/remote"
+)
+
+const (
+	importChunk      = 1000    // events a request
+	importChunkBytes = 4 << 20 // and bytes: well below the server's limit
+	shownRejections  = 10
+)
+
+// recorder is where an import goes: a server, or the local store.
+type recorder interface {
+	Record(ctx context.Context, source string, items []ingest.Item) ([]ingest.Receipt, error)
+}
+
+type importOptions struct {
+	format, server string
+	serverGiven    bool
+	cfg            config.Config
+	dataDirGiven   bool
+	file           file.Options
+}
+
+func newImport(e env) *cobra.Command {
+	o := importOptions{cfg: config.FromEnvironment(e.lookup)}
+	cmd := &cobra.Command{
+		Use:   "import --format lobster|ndjson|csv FILE",
+		Short: "Record the events of a file",
+		Long: "Records every event of FILE (- for standard input), in its order, each once: an import that was\n" +
+			"interrupted is run again, and what is recorded already is recognised by its ids.\n\n" +
+			"The events go to the running server. When none answers, and --server was not given, they go\n" +
+			"straight into the event store of --data-dir.",
+		Example: "  tradetrail import --format lobster --account ACC-1 --strategy mm-1 AAPL_2012-06-21_34200000_37800000_message_50.csv",
+		Args:    exactly("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.serverGiven = cmd.Flags().Changed("server")
+			o.dataDirGiven = cmd.Flags().Changed("data-dir")
+			return runImport(cmd.Context(), e, o, args[0])
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.format, "format", "", "format of the file: lobster, ndjson or csv")
+	flags.StringVar(&o.file.Account, "account", "", "account of the events (lobster)")
+	flags.StringVar(&o.file.Strategy, "strategy", "", "strategy of the events (lobster)")
+	flags.StringVar(&o.file.Ticker, "ticker", "", "ticker (lobster; default: from the file's name)")
+	flags.StringVar(&o.file.Date, "date", "", "trading day, YYYY-MM-DD (lobster; default: from the file's name)")
+	flags.StringVar(&o.cfg.DataDir, "data-dir", o.cfg.DataDir, "directory of the embedded event store, for an import without a server")
+	serverFlag(cmd, e, &o.server)
+	cmd.MarkFlagsMutuallyExclusive("server", "data-dir")
+	return cmd
+}
+
+func runImport(ctx context.Context, e env, o importOptions, name string) (err error) {
+	in, size := e.stdin, int64(-1)
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return fmt.Errorf("opening the file: %w", err)
+		}
+		defer func() { _ = f.Close() }() // only read
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			size = info.Size()
+		}
+		in = f
+	}
+	o.file.Name = filepath.Base(name)
+	bar := newBar(e.stderr, size)
+	defer func() { err = errors.Join(err, bar.Exit()) }()
+	items, err := file.Open(o.format, io.TeeReader(in, bar), o.file)
+	if err != nil {
+		return usageError{err}
+	}
+	target, closeTarget, err := importTarget(ctx, e, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeTarget()) }()
+
+	i := importer{target: target, source: o.format, err: e.stderr, started: time.Now()}
+	for item, readErr := range items {
+		if readErr != nil {
+			err = fmt.Errorf("reading %s: %w", name, readErr)
+			break
+		}
+		if err = i.add(ctx, item); err != nil {
+			break
+		}
+	}
+	// What was read before an error is recorded all the same.
+	err = errors.Join(err, i.flush(ctx), bar.Finish())
+	fmt.Fprintln(e.stderr)
+	fmt.Fprintln(e.stdout, i.summary(name))
+	if err == nil && i.rejected > 0 {
+		err = errRejected
+	}
+	return err
+}
+
+// importTarget is the server if one answers, else the local event store.
+func importTarget(ctx context.Context, e env, o importOptions) (recorder, func() error, error) {
+	client, err := remote.New(o.server)
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
+	if o.serverGiven || !o.dataDirGiven && client.Reachable(ctx) {
+		return client, func() error { return nil }, nil
+	}
+	fmt.Fprintf(e.stderr, "no server: recording into the event store in %s\n", o.cfg.DataDir)
+	log := obs.NewLogger(e.stderr, slog.LevelWarn)
+	store, err := app.OpenStore(o.cfg, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	local, err := ingest.NewRecorder(store.Store, log, time.Now, prometheus.NewRegistry())
+	if err != nil {
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	return local, func() error {
+		local.Close(context.WithoutCancel(ctx))
+		return store.Close()
+	}, nil
+}
+
+// newBar draws on a terminal only; in a log it would be noise.
+func newBar(out io.Writer, size int64) *progressbar.ProgressBar {
+	visible := false
+	if f, ok := out.(*os.File); ok {
+		if info, err := f.Stat(); err == nil {
+			visible = info.Mode()&os.ModeCharDevice != 0
+		}
+	}
+	return progressbar.NewOptions64(size,
+		progressbar.OptionSetWriter(out), progressbar.OptionSetVisibility(visible), progressbar.OptionShowBytes(true),
+		progressbar.OptionSetDescription("importing"), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionFullWidth())
+}
+
+// importer records items in chunks, one after the other, so that the log has the
+// order of the file.
+type importer struct {
+	target  recorder
+	source  string
+	err     io.Writer
+	started time.Time
+
+	chunk []ingest.Item
+	bytes int
+
+	recorded, duplicate, rejected int
+}
+
+func (i *importer) add(ctx context.Context, item ingest.Item) error {
+	i.chunk = append(i.chunk, item)
+	i.bytes += len(item.Raw)
+	if item.Event != nil {
+		i.bytes += len(item.Event.Data) + 512
+	}
+	if len(i.chunk) < importChunk && i.bytes < importChunkBytes {
+		return nil
+	}
+	return i.flush(ctx)
+}
+
+func (i *importer) flush(ctx context.Context) error {
+	if len(i.chunk) == 0 {
+		return nil
+	}
+	receipts, err := i.target.Record(ctx, i.source, i.chunk)
+	for _, r := range receipts {
+		switch r.Status {
+		case ingest.Recorded:
+			i.recorded++
+		case ingest.Duplicate:
+			i.duplicate++
+		case ingest.Rejected:
+			if i.rejected++; i.rejected <= shownRejections {
+				fmt.Fprintf(i.err, "\nline %d: %v\n", r.Line, r.Err)
+			}
+		}
+	}
+	i.chunk, i.bytes = i.chunk[:0], 0
+	return err
+}
+
+func (i *importer) summary(name string) string {
+	total := i.recorded + i.duplicate + i.rejected
+	elapsed := time.Since(i.started)
+	return fmt.Sprintf("%s: %d events: %d recorded, %d duplicate, %d rejected, in %s (%.0f/s)", filepath.Base(name), total,
+		i.recorded, i.duplicate, i.rejected, elapsed.Round(time.Millisecond), float64(total)/elapsed.Seconds())
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/tradetrail/tradetrail/internal/app"
+	"github.com/tradetrail/tradetrail/internal/config"
+	"github.com/tradetrail/tradetrail/internal/obs"
+)
+
+func newServe(e env) *cobra.Command {
+	cfg := config.FromEnvironment(e.lookup)
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the service",
+		Long: "Runs the whole service in one process on loopback: event store, read models, API.\n" +
+			"With --eventstore and --redis it uses real servers instead of its own.",
+		Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			level, err := obs.ParseLevel(cfg.LogLevel)
+			if err != nil {
+				return usageError{err}
+			}
+			if err := cfg.Validate(); err != nil {
+				return usageError{err}
+			}
+			a, err := app.New(cmd.Context(), cfg, obs.NewLogger(e.stderr, level))
+			if err != nil {
+				return err
+			}
+			return a.Run(cmd.Context())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&cfg.Listen, "listen", cfg.Listen, "address of the HTTP server; port 0 takes a free one")
+	flags.BoolVar(&cfg.InsecureListen, "insecure-listen", cfg.InsecureListen, "allow an address other than loopback although nobody is authenticated")
+	flags.StringVar(&cfg.DataDir, "data-dir", cfg.DataDir, "directory of the embedded event store")
+	secretFlag(cmd, &cfg.EventStore, "eventstore", "connection string of an EventStoreDB or KurrentDB (esdb://...) instead of the embedded node [$TRADETRAIL_EVENTSTORE]")
+	secretFlag(cmd, &cfg.Redis, "redis", "URL of a Redis (redis://, redis+cluster://, redis+sentinel://) instead of the in-process one [$TRADETRAIL_REDIS]")
+	flags.BoolVar(&cfg.Demo, "demo", cfg.Demo, "play a simulated trading day")
+	flags.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug, info, warn or error")
+	return cmd
+}
+
+// secretFlag keeps the default, which may hold a password of the environment,
+// out of the help text.
+func secretFlag(cmd *cobra.Command, target *string, name, usage string) {
+	fromEnvironment := *target
+	cmd.Flags().StringVar(target, name, "", usage)
+	*target = fromEnvironment
+}

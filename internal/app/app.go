@@ -1,0 +1,270 @@
+// Package app is the process as a library: it wires every component in one
+// straight line, starts them, and stops them in order. Tests run it on port 0;
+// cmd only translates flags, signals and exit codes.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tradetrail/tradetrail/graph"
+	"github.com/tradetrail/tradetrail/ingest"
+	"github.com/tradetrail/tradetrail/internal/config"
+	"github.com/tradetrail/tradetrail/internal/rest"
+	"github.com/tradetrail/tradetrail/projections"
+	"github.com/tradetrail/tradetrail/projections/views"
+)
+
+// stopWithin bounds a graceful stop.
+const stopWithin = 10 * time.Second
+
+// The HTTP server's limits. There is no limit on writing: subscriptions last.
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 2 * time.Minute
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+)
+
+// App is one Tradetrail process.
+type App struct {
+	cfg      config.Config
+	log      *slog.Logger
+	registry *prometheus.Registry
+	listener net.Listener
+	handler  atomic.Pointer[http.Handler] // Starting until the stores are open
+	stopping atomic.Bool
+
+	// streams ends when the stop begins: subscriptions have no end of their own.
+	streams    context.Context
+	endStreams context.CancelFunc
+
+	cleanups []cleanup // run in reverse order
+}
+
+type cleanup struct {
+	name string
+	run  func(ctx context.Context) error
+}
+
+// New binds the HTTP address and nothing else. Run must be called.
+func New(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", cfg.Listen, err)
+	}
+	a := &App{cfg: cfg, log: log, listener: listener, registry: prometheus.NewRegistry()}
+	a.streams, a.endStreams = context.WithCancel(context.Background())
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	starting := rest.Starting(log)
+	a.handler.Store(&starting)
+	return a, nil
+}
+
+// URL is where the HTTP server listens.
+func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
+
+// Run opens the stores, serves until ctx ends, and stops: sources first, then
+// requests under way, then the projections, then the stores. A component that
+// ends by itself ends everything, and is the error.
+func (a *App) Run(ctx context.Context) (err error) {
+	defer a.endStreams()
+	group, life := errgroup.WithContext(ctx)
+	server := &http.Server{
+		Handler:     http.HandlerFunc(a.serve),
+		ReadTimeout: readTimeout, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(a.listener) }()
+	// HTTP was first up and is down before what it uses.
+	defer func() {
+		stop, cancel := context.WithTimeout(context.Background(), stopWithin)
+		defer cancel()
+		a.stopping.Store(true)
+		a.endStreams()
+		if stopErr := server.Shutdown(stop); stopErr != nil {
+			err = errors.Join(err, fmt.Errorf("stopping http: %w", stopErr), server.Close())
+		}
+		err = errors.Join(err, a.cleanup(stop))
+		a.log.Info("stopped")
+	}()
+	components, err := a.open(life)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	for _, c := range components {
+		group.Go(func() error { return supervise(life, c) })
+	}
+	group.Go(func() error {
+		select {
+		case err := <-served:
+			return fmt.Errorf("serving http: %w", err)
+		case <-life.Done():
+			return nil
+		}
+	})
+	a.log.InfoContext(ctx, "serving", slog.String("url", a.URL()))
+	return group.Wait()
+}
+
+// component runs until its context ends.
+type component struct {
+	name string
+	run  func(ctx context.Context) error
+	// ends says that the component may end by itself, without an error.
+	ends bool
+}
+
+// supervise turns an early end and a panic of a component into errors.
+func supervise(ctx context.Context, c component) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("running %s: panic: %v", c.name, p)
+		}
+	}()
+	err = c.run(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return nil // asked to; what it says about being cancelled is no news
+	case err != nil:
+		return fmt.Errorf("running %s: %w", c.name, err)
+	case !c.ends:
+		return fmt.Errorf("running %s: ended by itself", c.name)
+	default:
+		return nil
+	}
+}
+
+// open wires everything: store -> redis -> views -> projections -> http.
+func (a *App) open(ctx context.Context) ([]component, error) {
+	store, err := OpenStore(a.cfg, a.log)
+	if err != nil {
+		return nil, err
+	}
+	a.atStop("event store", func(context.Context) error { return store.Close() })
+	recorder, err := ingest.NewRecorder(store.Store, a.log, time.Now, a.registry)
+	if err != nil {
+		return nil, err
+	}
+	a.atStop("recorder", func(ctx context.Context) error { recorder.Close(ctx); return nil })
+
+	client, closeRedis, err := views.Open(a.cfg.Redis)
+	if err != nil {
+		return nil, err
+	}
+	a.atStop("redis", func(context.Context) error { return closeRedis() })
+	set := views.NewSet(client, store.Store, a.log)
+	projection, err := projections.New(set, store.Store, a.log, a.registry)
+	if err != nil {
+		return nil, err
+	}
+
+	checks := []rest.Check{
+		{Name: "eventstore", Ready: func(ctx context.Context) error { _, err := store.Head(ctx); return err }},
+		{Name: "redis", Ready: func(ctx context.Context) error { return client.Ping(ctx).Err() }},
+		{Name: "projections", Ready: func(context.Context) error {
+			select {
+			case <-projection.CaughtUp():
+				return nil
+			default:
+				return errors.New("the views have not caught up with the log yet")
+			}
+		}},
+		{Name: "process", Ready: func(context.Context) error {
+			if a.stopping.Load() {
+				return errors.New("the service is stopping")
+			}
+			return nil
+		}},
+	}
+	handler := a.routes(recorder, graph.NewServer(recorder, set, store.Store, a.log), checks)
+	a.handler.Store(&handler)
+
+	components := []component{{name: "projections", run: projection.Run}}
+	if store.Node != nil {
+		components = append(components, component{name: "embedded event store", run: store.watch})
+	}
+	if a.cfg.Demo {
+		components = append(components, component{name: "demo", run: func(ctx context.Context) error { return playDemo(ctx, recorder, a.log) }, ends: true})
+	}
+	return components, nil
+}
+
+func (a *App) routes(recorder *ingest.Recorder, graphql http.Handler, checks []rest.Check) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /healthz", rest.Alive(a.log))
+	mux.Handle("GET /readyz", rest.Ready(checks, a.log))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
+	mux.Handle("POST /v1/events", rest.Events(recorder, a.log))
+	mux.Handle("/graphql", a.endWithStreams(graphql))
+	mux.Handle("GET /{$}", rest.Index(a.log))
+
+	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "tradetrail_http_seconds", Help: "Duration of HTTP requests; subscriptions count when they end.",
+		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
+	}, []string{"code", "method"})
+	a.registry.MustRegister(seconds)
+	// Browsers may be led here by pages of other sites: what they send is refused.
+	return promhttp.InstrumentHandlerDuration(seconds, http.NewCrossOriginProtection().Handler(mux))
+}
+
+func (a *App) serve(w http.ResponseWriter, r *http.Request) { (*a.handler.Load()).ServeHTTP(w, r) }
+
+// endWithStreams ends requests that would last for ever when the stop begins;
+// queries and mutations under way may finish.
+func (a *App) endWithStreams(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" || strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+			ctx, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			defer context.AfterFunc(a.streams, cancel)()
+			r = r.WithContext(ctx)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (a *App) atStop(name string, run func(context.Context) error) {
+	a.cleanups = append(a.cleanups, cleanup{name, run})
+}
+
+// cleanup runs the cleanups, the last one first, each within what is left of the
+// time: a hanging one is reported by name and left behind.
+func (a *App) cleanup(ctx context.Context) error {
+	var problems []error
+	var once sync.Once
+	for i := len(a.cleanups) - 1; i >= 0; i-- {
+		c := a.cleanups[i]
+		done := make(chan error, 1)
+		go func() { done <- c.run(ctx) }()
+		select {
+		case err := <-done:
+			if err != nil {
+				problems = append(problems, fmt.Errorf("stopping %s: %w", c.name, err))
+			}
+		case <-ctx.Done():
+			once.Do(func() { problems = append(problems, fmt.Errorf("stopping %s: %w", c.name, ctx.Err())) })
+		}
+	}
+	return errors.Join(problems...)
+}

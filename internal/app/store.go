@@ -1,0 +1,68 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/tradetrail/tradetrail/eventstore"
+	"github.com/tradetrail/tradetrail/eventstore/embedded"
+	"github.com/tradetrail/tradetrail/internal/config"
+)
+
+// Store is the event store that the configuration names: a connection to a real
+// one, or the embedded node and a connection to it.
+type Store struct {
+	*eventstore.Store
+
+	Node *embedded.Node // nil with a real server
+}
+
+// OpenStore opens the event store. Close must be called.
+func OpenStore(cfg config.Config, log *slog.Logger) (*Store, error) {
+	if cfg.EventStore != "" {
+		remote, err := eventstore.ParseURL(cfg.EventStore)
+		if err != nil {
+			return nil, err
+		}
+		store, err := eventstore.Open(remote, log)
+		if err != nil {
+			return nil, err
+		}
+		return &Store{Store: store}, nil
+	}
+	node, err := embedded.Open(filepath.Join(cfg.DataDir, "events"), embedded.Options{Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	local, err := node.Configuration()
+	if err != nil {
+		return nil, errors.Join(err, node.Close())
+	}
+	store, err := eventstore.Open(local, log)
+	if err != nil {
+		return nil, errors.Join(err, node.Close())
+	}
+	return &Store{Store: store, Node: node}, nil
+}
+
+// Close closes the connection, then the node.
+func (s *Store) Close() error {
+	err := s.Store.Close()
+	if s.Node != nil {
+		err = errors.Join(err, s.Node.Close())
+	}
+	return err
+}
+
+// watch ends when the node does, with its reason.
+func (s *Store) watch(ctx context.Context) error {
+	select {
+	case <-s.Node.Done():
+		return fmt.Errorf("the node stopped: %w", s.Node.Err())
+	case <-ctx.Done():
+		return nil
+	}
+}

@@ -1,0 +1,84 @@
+// Package config is the configuration of the service: one struct whose zero
+// configuration runs everything in one process on loopback.
+package config
+
+import (
+	"errors"
+	"net"
+
+	"github.com/tradetrail/tradetrail/domain"
+)
+
+// Config says what to run. Every field can be set by a flag and by an
+// environment variable; the flag wins.
+type Config struct {
+	// Listen is the address of the HTTP server (TRADETRAIL_LISTEN).
+	Listen string
+	// InsecureListen allows an address other than loopback although nobody is
+	// authenticated (TRADETRAIL_INSECURE_LISTEN=true): for a container network
+	// whose published port is bound to loopback.
+	InsecureListen bool
+	// DataDir holds the embedded event store (TRADETRAIL_DATA_DIR).
+	DataDir string
+	// EventStore is the connection string of a real server, esdb://...; empty for
+	// the embedded node (TRADETRAIL_EVENTSTORE). It may hold credentials: prefer
+	// the environment.
+	EventStore string
+	// Redis is the URL of a real server, see views.Open; empty for the in-process
+	// one (TRADETRAIL_REDIS). It may hold credentials: prefer the environment.
+	Redis string
+	// Demo plays a simulated trading day (TRADETRAIL_DEMO=true).
+	Demo bool
+	// LogLevel is debug, info, warn or error (TRADETRAIL_LOG_LEVEL).
+	LogLevel string
+}
+
+// Default is the complete configuration of a first start.
+func Default() Config {
+	return Config{Listen: "127.0.0.1:8080", DataDir: "data", LogLevel: "info"}
+}
+
+// FromEnvironment is Default, overlaid by the variables that lookup knows.
+func FromEnvironment(lookup func(string) (string, bool)) Config {
+	c := Default()
+	for _, s := range []struct {
+		name   string
+		target *string
+	}{
+		{"TRADETRAIL_LISTEN", &c.Listen},
+		{"TRADETRAIL_DATA_DIR", &c.DataDir},
+		{"TRADETRAIL_EVENTSTORE", &c.EventStore},
+		{"TRADETRAIL_REDIS", &c.Redis},
+		{"TRADETRAIL_LOG_LEVEL", &c.LogLevel},
+	} {
+		if value, ok := lookup(s.name); ok {
+			*s.target = value
+		}
+	}
+	for _, b := range []struct {
+		name   string
+		target *bool
+	}{{"TRADETRAIL_INSECURE_LISTEN", &c.InsecureListen}, {"TRADETRAIL_DEMO", &c.Demo}} {
+		if value, ok := lookup(b.name); ok {
+			*b.target = value == "true" || value == "1"
+		}
+	}
+	return c
+}
+
+// Validate joins everything that is wrong.
+func (c Config) Validate() error {
+	var problems []error
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		problems = append(problems, domain.Rejectf(domain.CodeInvalid, "listen", "%q is not HOST:PORT", c.Listen))
+	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) && !c.InsecureListen {
+		problems = append(problems, domain.Rejectf(domain.CodeInvalid, "listen",
+			"%q is not a loopback address, and nobody is authenticated: everybody who reaches it could read and record. "+
+				"Listen on 127.0.0.1, or say --insecure-listen if the network keeps others out", c.Listen))
+	}
+	if c.EventStore == "" && c.DataDir == "" {
+		problems = append(problems, domain.Rejectf(domain.CodeMissing, "data-dir", "the embedded event store needs a directory"))
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,216 @@
+// Package remote talks to a running Tradetrail server over HTTP, for the
+// commands.
+package remote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/ingest"
+)
+
+const (
+	requestTimeout = 2 * time.Minute
+	maxAnswerBytes = 64 << 20
+	// patience is how long a server may be away in the middle of recording.
+	patience = 5 * time.Minute
+)
+
+// Client is a client of one server.
+type Client struct {
+	base string
+	http *http.Client
+}
+
+// New makes a client; base is such as http://127.0.0.1:8080.
+func New(base string) (*Client, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, domain.Rejectf(domain.CodeInvalid, "server", "%.100q is not a URL such as http://127.0.0.1:8080", base)
+	}
+	return &Client{base: strings.TrimSuffix(base, "/"), http: &http.Client{Timeout: requestTimeout}}, nil
+}
+
+// Reachable reports whether something answers at the server's address.
+func (c *Client) Reachable(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	_, err := c.get(ctx, "/healthz")
+	return err == nil
+}
+
+// Ready returns nil when the server says that it is.
+func (c *Client) Ready(ctx context.Context) error {
+	body, err := c.get(ctx, "/readyz")
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(body))
+	}
+	return nil
+}
+
+func (c *Client) get(ctx context.Context, path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s: %w", c.base, err)
+	}
+	return c.do(request)
+}
+
+// do returns the body, also along with the error for a status that is not 2xx.
+func (c *Client) do(request *http.Request) ([]byte, error) {
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, &domain.Error{Class: domain.ClassTransient, Code: "server_unreachable", Message: "asking " + c.base, Err: err}
+	}
+	defer func() { _ = response.Body.Close() }() // read to its end or given up: nothing left to fail
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes))
+	if err != nil {
+		return nil, &domain.Error{Class: domain.ClassTransient, Code: "server_unreachable", Message: "reading the answer of " + c.base, Err: err}
+	}
+	switch {
+	case response.StatusCode < 300:
+		return body, nil
+	case response.StatusCode == http.StatusServiceUnavailable || response.StatusCode == http.StatusTooManyRequests:
+		return body, &domain.Error{Class: domain.ClassTransient, Code: "server_unavailable", Message: c.base + " answers " + response.Status}
+	default:
+		return body, &domain.Error{Class: domain.ClassRejected, Code: "server_refused", Message: c.base + " answers " + response.Status}
+	}
+}
+
+// answer is the body of POST /v1/events, as a problem document or not.
+type answer struct {
+	Detail   string `json:"detail"`
+	Receipts []struct {
+		EventID  string `json:"event_id"`
+		Status   string `json:"status"`
+		Stream   string `json:"stream"`
+		Revision uint64 `json:"revision"`
+		Position string `json:"position"`
+		Error    *struct {
+			Code    string `json:"code"`
+			Field   string `json:"field"`
+			Message string `json:"message"`
+		} `json:"error"`
+	} `json:"receipts"`
+}
+
+// Record sends items to the server and returns their receipts, in order. While
+// the server is away it tries again for some minutes; the same items sent twice
+// are recorded once. What the server can't read it keeps as it came, so items
+// with Err are sent as they came too.
+func (c *Client) Record(ctx context.Context, source string, items []ingest.Item) ([]ingest.Receipt, error) {
+	body, err := encode(source, items)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("the server was away for too long"))
+	defer cancel()
+	for attempt := 0; ; attempt++ {
+		receipts, err := c.post(ctx, source, body, items)
+		if err == nil || domain.ClassOf(err) != domain.ClassTransient {
+			return receipts, err
+		}
+		timer := time.NewTimer(rand.N(min(100*time.Millisecond<<min(attempt, 6), 5*time.Second))) //nolint:gosec // jitter needs no secrecy
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, errors.Join(err, context.Cause(ctx))
+		}
+	}
+}
+
+// encode writes NDJSON: the canonical event, or what could not be read, wrapped
+// in the event that keeps it.
+func encode(source string, items []ingest.Item) ([]byte, error) {
+	var body bytes.Buffer
+	for _, item := range items {
+		event := item.Event
+		if item.Err != nil {
+			event = ingest.Quarantine(source, item, time.Now())
+		}
+		line, err := event.Encode()
+		if err != nil {
+			return nil, fmt.Errorf("encoding line %d: %w", item.Line, err)
+		}
+		body.Write(line)
+		body.WriteByte('\n')
+	}
+	return body.Bytes(), nil
+}
+
+func (c *Client) post(ctx context.Context, source string, body []byte, items []ingest.Item) ([]ingest.Receipt, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/v1/events?source="+url.QueryEscape(source), bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("asking %s: %w", c.base, err)
+	}
+	request.Header.Set("Content-Type", "application/x-ndjson")
+	raw, err := c.do(request)
+	if domain.ClassOf(err) == domain.ClassTransient {
+		return nil, err
+	}
+	var a answer
+	if jsonErr := json.Unmarshal(raw, &a); jsonErr != nil || len(a.Receipts) != len(items) {
+		return nil, errors.Join(err, fmt.Errorf("%s answered %d receipts for %d events: %.200s", c.base, len(a.Receipts), len(items), raw))
+	}
+	receipts := make([]ingest.Receipt, len(items))
+	for i, r := range a.Receipts {
+		receipts[i] = ingest.Receipt{
+			Line: items[i].Line, EventID: r.EventID, Status: ingest.Status(r.Status), Stream: r.Stream, Revision: r.Revision,
+		}
+		if receipts[i].Position, err = domain.ParsePosition(r.Position); err != nil {
+			return nil, fmt.Errorf("reading the receipt of line %d: %w", items[i].Line, err)
+		}
+		switch {
+		case items[i].Err != nil: // recorded, as what could not be read
+			receipts[i].Status, receipts[i].Err = ingest.Rejected, items[i].Err
+		case r.Error != nil:
+			receipts[i].Err = &domain.Error{Class: domain.ClassRejected, Code: r.Error.Code, Field: r.Error.Field, Message: r.Error.Message}
+		}
+	}
+	return receipts, nil
+}
+
+// Query runs a GraphQL query or mutation and decodes its data into out. It waits
+// as long as ctx does: a rebuild may take its time.
+func (c *Client) Query(ctx context.Context, query string, variables map[string]any, out any) error {
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	if err != nil {
+		return fmt.Errorf("encoding the query: %w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/graphql", bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("asking %s: %w", c.base, err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	patient := Client{base: c.base, http: &http.Client{}}
+	raw, err := patient.do(request)
+	var response struct {
+		Data   any `json:"data"`
+		Errors []struct {
+			Message    string `json:"message"`
+			Extensions struct {
+				Code string `json:"code"`
+			} `json:"extensions"`
+		} `json:"errors"`
+	}
+	response.Data = out
+	if jsonErr := json.Unmarshal(raw, &response); jsonErr != nil {
+		return errors.Join(err, fmt.Errorf("reading the answer of %s: %.200s", c.base, raw))
+	}
+	if len(response.Errors) > 0 {
+		return &domain.Error{Class: domain.ClassRejected, Code: response.Errors[0].Extensions.Code, Message: response.Errors[0].Message}
+	}
+	return err
+}
