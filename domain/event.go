@@ -138,26 +138,26 @@ func (e *Event) Home() Ref {
 	if e.entityField() != nil {
 		entity = ""
 	}
-	var candidates []Ref
+	candidates := make([]Ref, 0, 16)
 	switch e.Type.Family() {
 	case "signal":
-		candidates = []Ref{{KindComputation, e.ComputationID}, {KindRecommendation, e.RecommendationID}}
+		candidates = append(candidates, Ref{KindComputation, e.ComputationID}, Ref{KindRecommendation, e.RecommendationID})
 	case "recommendation":
-		candidates = []Ref{{KindRecommendation, e.RecommendationID}}
+		candidates = append(candidates, Ref{KindRecommendation, e.RecommendationID})
 	case "risk":
-		candidates = []Ref{{KindEvaluation, e.EvaluationID}, {KindRecommendation, e.RecommendationID}}
+		candidates = append(candidates, Ref{KindEvaluation, e.EvaluationID}, Ref{KindRecommendation, e.RecommendationID})
 	case "approval":
-		candidates = []Ref{{KindApproval, e.ApprovalID}, {KindRecommendation, e.RecommendationID}}
+		candidates = append(candidates, Ref{KindApproval, e.ApprovalID}, Ref{KindRecommendation, e.RecommendationID})
 	case "user":
-		candidates = []Ref{{"user", e.UserID}}
+		candidates = append(candidates, Ref{"user", e.UserID})
 	case "config":
-		candidates = []Ref{{"config", e.EntityID}, {"config", e.Environment}, {"config", "global"}}
+		candidates = append(candidates, Ref{"config", e.EntityID}, Ref{"config", e.Environment}, Ref{"config", "global"})
 	case "session":
-		candidates = []Ref{{"session", e.SessionID}}
+		candidates = append(candidates, Ref{"session", e.SessionID})
 	case "trading":
-		candidates = []Ref{{"config", entity}, {"account", e.AccountID}, {"strategy", e.StrategyID}, {"config", "global"}}
+		candidates = append(candidates, Ref{"config", entity}, Ref{"account", e.AccountID}, Ref{"strategy", e.StrategyID}, Ref{"config", "global"})
 	case "input":
-		candidates = []Ref{{"quarantine", e.EntityID}}
+		candidates = append(candidates, Ref{"quarantine", e.EntityID})
 	}
 	candidates = append(
 		candidates,

@@ -46,24 +46,34 @@ func Normalise(raw []byte) (*Event, error) {
 	return e, nil
 }
 
-// member is one name and value of a JSON object, in input order. The value is a
-// part of the input, not a copy.
+// member is one name and value of a JSON object, in input order. Both are parts
+// of the input, not copies.
 type member struct {
 	within string // path of the object in the input; "" at the top
-	name   string // as in the input
-	key    string // as in Data: the name, unless it is taken there
+	name   []byte
 	value  jsontext.Value
+	outer  int  // how many members before it have its name; see merge
 	taken  bool // has become a field of the event
 }
 
+// is reports whether the member goes by this name in Data.
+func (m *member) is(name string) bool { return m.outer == 0 && string(m.name) == name }
+
+// key is the member's name in Data.
+func (m *member) key() string { return strings.Repeat("top.", m.outer) + string(m.name) }
+
 // path names the member in errors.
-func (m *member) path() string { return clipPath(join(m.within, m.name)) }
+func (m *member) path() string { return clipPath(join(m.within, string(m.name))) }
 
 func join(within, name string) string {
-	if within == "" {
+	switch {
+	case within == "":
 		return name
+	case name == "":
+		return within
+	default:
+		return within + "." + name
 	}
-	return within + "." + name
 }
 
 // clipPath keeps hostile names from filling answers and logs.
@@ -274,7 +284,7 @@ func (n *normaliser) take(names ...string) *member {
 	for _, name := range names {
 		for i := range n.fields {
 			m := &n.fields[i]
-			if m.name != name || m.taken {
+			if m.taken || string(m.name) != name {
 				continue
 			}
 			m.taken = true
@@ -314,7 +324,7 @@ func (n *normaliser) name(names ...string) string { return n.text(MaxNameBytes, 
 func (n *normaliser) dataID(data []member, name string) string {
 	for i := range data {
 		m := &data[i]
-		if m.key != name {
+		if !m.is(name) {
 			continue
 		}
 		if kind := m.value.Kind(); kind != '"' && kind != '0' {
@@ -356,15 +366,6 @@ func textOf(value jsontext.Value, limit int) (string, error) {
 		}
 	}
 	return text, nil
-}
-
-// unquote returns what a well-formed JSON string says.
-func unquote(value jsontext.Value) string {
-	if inner := value[1 : len(value)-1]; bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner)
-	}
-	text, _ := jsontext.AppendUnquote(nil, value) // can't fail: parseObject has read it
-	return string(text)
 }
 
 // structured takes a field with a form of its own. If it says more than that
@@ -485,22 +486,31 @@ func (n *normaliser) data() []member {
 		}
 		data = merge(data, membersOf(m))
 	}
-	return merge(data, slices.DeleteFunc(n.fields, func(m member) bool { return m.taken }))
+	rest := n.fields[:0]
+	for i := range n.fields {
+		if !n.fields[i].taken {
+			rest = append(rest, n.fields[i])
+		}
+	}
+	return merge(data, rest)
 }
 
 func merge(data, more []member) []member {
-	if len(data) == 0 || len(more) == 0 {
-		return append(data, more...)
+	if len(data) == 0 {
+		return more
 	}
-	taken := make(map[string]bool, len(data)+len(more))
-	for _, m := range data {
-		taken[m.key] = true
+	if len(more) == 0 {
+		return data
+	}
+	keys := make(map[string]bool, len(data)+len(more))
+	for i := range data {
+		keys[data[i].key()] = true
 	}
 	for _, m := range more {
-		for taken[m.key] {
-			m.key = "top." + m.key
+		for keys[m.key()] {
+			m.outer++
 		}
-		taken[m.key] = true
+		keys[m.key()] = true
 		data = append(data, m)
 	}
 	return data
@@ -514,88 +524,42 @@ func (n *normaliser) encode(data []member, t EventType) jsontext.Value {
 	if len(data) == 0 {
 		return nil
 	}
-	var out bytes.Buffer
-	enc := jsontext.NewEncoder(&out)
-	strict := t.Known()
-	deep := strict && t.Family() == "position"
-	err := enc.WriteToken(jsontext.BeginObject)
-	for i := 0; i < len(data) && err == nil; i++ {
+	size := 2
+	for i := range data {
+		size += len(data[i].name) + len(data[i].value) + len(`"":"",`)
+	}
+	known, position := t.Known(), t.Family() == "position"
+	w := transcriber{out: append(make([]byte, 0, size), '{')}
+	for i := range data {
 		m := &data[i]
-		if err = enc.WriteToken(jsontext.String(m.key)); err != nil {
-			break
+		if i > 0 {
+			w.out = append(w.out, ',')
 		}
-		switch m.value.Kind() {
-		case '{', '[':
-			err = encodeNested(enc, m, deep)
-		default:
-			if err = encodeScalar(enc, m.value, decimalNames[m.name], strict); err != nil {
-				err = fieldError(err, m.path())
-			}
+		if m.outer == 0 {
+			w.out, _ = jsontext.AppendQuote(w.out, m.name) // can't fail: it comes out of well-formed JSON
+		} else {
+			w.out, _ = jsontext.AppendQuote(w.out, m.key())
+		}
+		w.out = append(w.out, ':')
+		var err error
+		at := 0
+		if kind := m.value.Kind(); kind == '{' || kind == '[' {
+			w.strict = known && position
+			at, err = w.value(m.value)
+		} else {
+			w.strict = known
+			err = w.scalar(m.value, decimalNames[string(m.name)])
+		}
+		if err != nil {
+			n.fail(fieldError(err, clipPath(join(m.path(), pathAt(m.value, at)))))
+			return nil
 		}
 	}
-	if err == nil {
-		err = enc.WriteToken(jsontext.EndObject)
-	}
-	if err == nil && out.Len() > MaxEventBytes {
-		err = Rejectf(CodeTooLarge, "data", "has %d bytes with its numbers written out, at most %d are taken", out.Len(), MaxEventBytes)
-	}
-	if err != nil {
-		n.fail(fieldError(err, "data"))
+	if len(w.out) >= MaxEventBytes {
+		n.fail(Rejectf(CodeTooLarge, "data", "has %d bytes when written out, at most %d are taken", len(w.out)+1, MaxEventBytes))
 		return nil
 	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
-}
-
-func encodeNested(enc *jsontext.Encoder, m *member, strict bool) error {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(m.value))
-	isDecimal := false
-	for {
-		kind, count := dec.StackIndex(dec.StackDepth())
-		isName := kind == '{' && count%2 == 0
-		switch dec.PeekKind() {
-		case '"', '0', 'n', 't', 'f':
-			value, err := dec.ReadValue()
-			if err != nil {
-				return err
-			}
-			if err := encodeScalar(enc, value, isDecimal, strict); err != nil {
-				return fieldError(err, clipPath(join(m.path(), pointerPath(dec.StackPointer()))))
-			}
-			isDecimal = isName && isDecimalName(value)
-		default:
-			token, err := dec.ReadToken()
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			if err := enc.WriteToken(token); err != nil {
-				return err
-			}
-			isDecimal = false
-		}
-	}
-}
-
-func encodeScalar(enc *jsontext.Encoder, value jsontext.Value, isDecimal, strict bool) error {
-	if isDecimal {
-		text, err := decimalText(value)
-		if err != nil && strict {
-			return err
-		}
-		if err == nil && text != "" {
-			return enc.WriteToken(jsontext.String(text))
-		}
-	}
-	return enc.WriteValue(value)
-}
-
-func isDecimalName(quoted jsontext.Value) bool {
-	if inner := quoted[1 : len(quoted)-1]; bytes.IndexByte(inner, '\\') < 0 {
-		return decimalNames[string(inner)] // the compiler makes no string for this
-	}
-	return decimalNames[unquote(quoted)]
+	return append(w.out, '}')
 }
 
 // decimalNames are the fields of data that hold money, quantities or ratios.
@@ -622,6 +586,9 @@ func decimalText(v jsontext.Value) (string, error) {
 	default:
 		return "", Rejectf(CodeWrongType, "", "must be a decimal number, not %s", kindName(v.Kind()))
 	}
+	if len(text) <= MaxDecimalScale && !strings.ContainsAny(text, "eE+") && isDecimal(text) {
+		return text, nil // too short to be out of bounds
+	}
 	d, err := ParseDecimal(text)
 	if err != nil {
 		return "", err
@@ -638,49 +605,10 @@ func parseObject(raw []byte) ([]member, error) {
 	if len(raw) > MaxEventBytes {
 		return nil, Rejectf(CodeTooLarge, "", "event has %d bytes, at most %d are taken", len(raw), MaxEventBytes)
 	}
-	if !withinBounds(raw) {
-		if err := locateOutOfBounds(raw); err != nil {
-			return nil, err
-		}
+	if !withinBounds(raw) || !jsontext.Value(raw).IsValid() || jsontext.Value(raw).Kind() != '{' {
+		return nil, diagnose(raw)
 	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
-	token, err := dec.ReadToken()
-	if err != nil {
-		return nil, malformed(dec, err)
-	}
-	if token.Kind() != '{' {
-		return nil, Rejectf(CodeWrongType, "", "must be a JSON object, not %s", kindName(token.Kind()))
-	}
-	members, err := readMembers(dec, raw, "")
-	if err != nil {
-		return nil, malformed(dec, err)
-	}
-	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, Rejectf(CodeMalformed, "", "malformed JSON: more follows after the object, at byte %d", dec.InputOffset())
-	}
-	return members, nil
-}
-
-// readMembers reads the members of the object that dec has just entered; object
-// is all that dec reads.
-func readMembers(dec *jsontext.Decoder, object jsontext.Value, within string) ([]member, error) {
-	members := make([]member, 0, 16)
-	for dec.PeekKind() == '"' {
-		token, err := dec.ReadToken()
-		if err != nil {
-			return nil, err
-		}
-		name := token.String()
-		value, err := dec.ReadValue()
-		if err != nil {
-			return nil, err
-		}
-		// A decoder's value lives until its next call; this is the same text for good.
-		end := int(dec.InputOffset())
-		members = append(members, member{within: within, name: name, key: name, value: object[end-len(value) : end]})
-	}
-	_, err := dec.ReadToken()
-	return members, err
+	return splitObject(raw, ""), nil
 }
 
 // membersOf returns the members of m's value if that is an object, else none.
@@ -688,21 +616,13 @@ func membersOf(m *member) []member {
 	if m.value.Kind() != '{' {
 		return nil
 	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(m.value))
-	if _, err := dec.ReadToken(); err != nil {
-		return nil
-	}
-	members, err := readMembers(dec, m.value, m.path())
-	if err != nil {
-		return nil // can't be: parseObject has read it
-	}
-	return members
+	return splitObject(m.value, m.path())
 }
 
 // innerMembers returns the members of the object in data that has this name.
 func innerMembers(data []member, name string) []member {
 	for i := range data {
-		if data[i].key == name {
+		if data[i].is(name) {
 			return membersOf(&data[i])
 		}
 	}
@@ -746,17 +666,17 @@ func isNumberByte(c byte) bool {
 	return '0' <= c && c <= '9' || c == '.' || c == '-' || c == '+' || c|0x20 == 'e'
 }
 
-// locateOutOfBounds names the place that withinBounds has seen, or the first
-// syntax error before it.
-func locateOutOfBounds(raw []byte) error {
+// diagnose says what is wrong with raw, and where. It takes its time: only input
+// that is refused comes here.
+func diagnose(raw []byte) *Error {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
-	for {
+	for first := true; first || dec.StackDepth() > 0; first = false {
 		token, err := dec.ReadToken()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
 		if err != nil {
 			return malformed(dec, err)
+		}
+		if first && token.Kind() != '{' {
+			return Rejectf(CodeWrongType, "", "must be a JSON object, not %s", kindName(token.Kind()))
 		}
 		if dec.StackDepth() > MaxDepth {
 			return Rejectf(CodeTooLarge, pointerPath(dec.StackPointer()), "nested deeper than %d", MaxDepth)
@@ -767,6 +687,18 @@ func locateOutOfBounds(raw []byte) error {
 			}
 		}
 	}
+	return Rejectf(CodeMalformed, "", "malformed JSON: more follows after the object, at byte %d", dec.InputOffset())
+}
+
+// pathAt is the path of the value at this byte of v; "" for v itself.
+func pathAt(v jsontext.Value, at int) string {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(v))
+	for dec.InputOffset() <= int64(at) {
+		if _, err := dec.ReadToken(); err != nil {
+			return ""
+		}
+	}
+	return pointerPath(dec.StackPointer())
 }
 
 // boundNumber refuses numbers that JSON allows and no program reads back as
@@ -799,7 +731,7 @@ func malformed(dec *jsontext.Decoder, err error) *Error {
 
 func lookup(members []member, name string) jsontext.Value {
 	for i := range members {
-		if members[i].key == name {
+		if members[i].is(name) {
 			return members[i].value
 		}
 	}

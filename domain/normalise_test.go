@@ -2,8 +2,10 @@ package domain_test
 
 import (
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/assert"
@@ -76,7 +78,7 @@ func TestNormalise_BadInputNamesTheField(t *testing.T) {
 		{"trailing comma", `{"event_type":"x",}`, "event_type", domain.CodeMalformed, "invalid character"},
 		{"missing comma", `{"event_type":"x" "order_id":"o"}`, "event_type", domain.CodeMalformed, "invalid character"},
 		{"single quotes", `{'event_type':'x'}`, "", domain.CodeMalformed, "invalid character"},
-		{"missing value", at(`"order_id":`), "order_id", domain.CodeMalformed, "invalid character '}' at start of value"},
+		{"missing value", at(`"order_id":`), "order_id", domain.CodeMalformed, "missing value"},
 		{"leading zero", at(`"quantity":0100`), "quantity", domain.CodeMalformed, "invalid character"},
 		{"line break in a string", at("\"reason\":\"a\nb\""), "reason", domain.CodeMalformed, "invalid character"},
 		{"unknown escape", at(`"reason":"\q"`), "reason", domain.CodeMalformed, "invalid escape"},
@@ -509,5 +511,46 @@ func TestNormalise_OfItsOwnOutputChangesNothing(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, string(encoded), string(again))
 		assert.Equal(t, first.Stream(), second.Stream(), input)
+	}
+}
+
+// Hostile input of the largest size must cost about what honest input of that
+// size costs: work that grows with the square of it would stop the door.
+func TestNormalise_IsLinear(t *testing.T) {
+	const size = domain.MaxEventBytes - 1000
+	repeat := func(unit string, bytes int) string { return strings.Repeat(unit, bytes/len(unit)) }
+	names := func(bytes int) string {
+		var b strings.Builder
+		for i := 0; b.Len() < bytes; i++ {
+			b.WriteString(`"#` + strconv.FormatInt(int64(i), 36) + `":1,`)
+		}
+		return b.String()
+	}
+	for _, tt := range []struct{ name, input, err string }{
+		{"names at the top", at(names(size) + `"z":1`), ""},
+		{"names in data", at(`"data":{` + names(size) + `"z":1}`), ""},
+		{"names in both", at(names(size/2) + `"data":{` + names(size/2) + `"z":1}`), "when written out"},
+		{"decimals", at(`"x":[` + repeat(`{"price":"1"},`, size) + `0]`), ""},
+		{"decimals that grow", at(`"x":[` + repeat(`{"price":1e37},`, size) + `0]`), "when written out"},
+		{"arrays", at(`"x":[` + repeat(`[],`, size) + `0]`), ""},
+		{"escapes", at(`"x":"` + repeat(`\n`, size) + `"`), ""},
+		{"a nest around a string", at(strings.Repeat(`"x":{`, 30) + `"x":"` + repeat(`x`, size) + `"` + strings.Repeat(`}`, 30)), ""},
+		{"a nest around names", at(strings.Repeat(`"x":{`, 30) + names(size) + `"z":1` + strings.Repeat(`}`, 30)), ""},
+		{"brackets", at(`"x":` + repeat(`[`, size)), "nested deeper"},
+		{"digits", at(`"x":` + repeat(`1`, size)), "more than 64 characters"},
+		{"a long id", at(`"order_id":"` + repeat(`x`, size) + `"`), "longer than 256 bytes"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			start := time.Now()
+			_, err := domain.Normalise([]byte(tt.input))
+			took := time.Since(start)
+			if tt.err == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, tt.err)
+			}
+			assert.Less(t, took, 2*time.Second)
+			t.Log(took)
+		})
 	}
 }
