@@ -129,8 +129,10 @@ func TestEvent_DigestIsOfWhatTheSourceSaid(t *testing.T) {
 func TestEvent_Refs(t *testing.T) {
 	assert.Empty(t, (&domain.Event{OrderID: "o", AccountID: "a"}).Refs())
 	assert.Equal(t, []domain.Ref{
-		{Kind: domain.KindRecommendation, ID: "r1"}, {Kind: domain.KindComputation, ID: "k1"},
-		{Kind: domain.KindEvaluation, ID: "e1"}, {Kind: domain.KindApproval, ID: "v1"},
+		{Kind: domain.KindRecommendation, ID: "r1"},
+		{Kind: domain.KindComputation, ID: "k1"},
+		{Kind: domain.KindEvaluation, ID: "e1"},
+		{Kind: domain.KindApproval, ID: "v1"},
 	}, full().Refs())
 	assert.Equal(t, []domain.Ref{{Kind: domain.KindEvaluation, ID: "e"}}, (&domain.Event{EvaluationID: "e"}).Refs())
 }

@@ -184,8 +184,7 @@ const (
 
 // Stage tells which step of a decision chain an event of this type belongs to.
 func (t EventType) Stage() Stage {
-	switch t {
-	case OrderPartiallyFilled, OrderFilled:
+	if t == OrderPartiallyFilled || t == OrderFilled {
 		return StageExecution
 	}
 	switch t.Family() {

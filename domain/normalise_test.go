@@ -2,6 +2,7 @@ package domain_test
 
 import (
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/tradetrail/tradetrail/domain"
 )
@@ -553,4 +555,79 @@ func TestNormalise_IsLinear(t *testing.T) {
 			t.Log(took)
 		})
 	}
+}
+
+// An audit service loses nothing: whatever mixture of shapes comes in, every value
+// in it is somewhere in the event, and the event comes out of a second pass as it
+// went in.
+func TestNormalise_LosesNothing(t *testing.T) {
+	ids := []string{
+		"event_id", "entity_type", "entity_id", "order_id", "client_order_id", "broker_order_id", "parent_order_id", "account_id", "account",
+		"user_id", "user", "strategy_id", "strategy", "ticker", "symbol", "recommendation_id", "computation_id", "evaluation_id", "approval_id",
+		"session_id", "environment", "version", "actor", "correlation_id", "causation_id", "source", "recorded_at",
+	}
+	decimals := []string{"quantity", "price", "fill_price", "shares", "commission"}
+	others := []string{"x", "y", "top.x", "top.top.x", "", "reason", "change", "previous", "current", "clock", "path", "raw", "schema_version", "data", "details"}
+	types := []string{"order", "execution", "position_changed", "position.closed", "mode_changed", "config_changed", "user_login", "anomaly", "risk_control", "no.such"}
+
+	accepted := 0
+	rapid.Check(t, func(t *rapid.T) {
+		var leaves []string
+		leaf := func(number bool) string {
+			n := 1_000_001 + len(leaves)
+			if number {
+				leaves = append(leaves, strconv.Itoa(n))
+				return strconv.Itoa(n) + rapid.SampledFrom([]string{"", ".50", "e0"}).Draw(t, "form")
+			}
+			leaves = append(leaves, "v"+strconv.Itoa(n))
+			return `"v` + strconv.Itoa(n) + `"`
+		}
+		var object func(depth int) string
+		value := func(name string, depth int) string {
+			switch {
+			case slices.Contains(decimals, name):
+				return leaf(true)
+			case name == "data" || name == "details" || depth < 4 && rapid.IntRange(0, 5).Draw(t, "nest") == 0 && !(depth == 0 && slices.Contains(ids, name)):
+				return object(depth + 1)
+			case name == "raw":
+				return `"AP8="`
+			case name == "path":
+				return `[{"hop":` + leaf(false) + `}]`
+			case name == "clock":
+				return `{"sync":` + leaf(false) + `}`
+			case name == "schema_version":
+				return `"2"`
+			case rapid.IntRange(0, 9).Draw(t, "null") == 0:
+				return "null"
+			case rapid.IntRange(0, 5).Draw(t, "array") == 0 && !slices.Contains(ids, name):
+				return `[` + leaf(false) + ` , ` + leaf(true) + `]`
+			default:
+				return leaf(false)
+			}
+		}
+		object = func(depth int) string {
+			names := rapid.SliceOfNDistinct(rapid.SampledFrom(slices.Concat(ids, decimals, others)), 0, 12, rapid.ID[string]).Draw(t, "names")
+			var members []string
+			for _, name := range names {
+				members = append(members, `"`+name+`" : `+value(name, depth))
+			}
+			if depth == 0 {
+				members = append(members, `"event_type":"`+rapid.SampledFrom(types).Draw(t, "type")+`"`, `"timestamp":1772461805.25`)
+			}
+			return "{" + strings.Join(members, ", ") + "}"
+		}
+		input := object(0)
+		e, err := domain.Normalise([]byte(input))
+		if err != nil {
+			return // a nest in the place of a structured field, say
+		}
+		accepted++
+		requireStable(t, e)
+		encoded, err := e.Encode()
+		require.NoError(t, err)
+		for _, l := range leaves {
+			require.Contains(t, string(encoded), l, input)
+		}
+	})
+	assert.Greater(t, accepted, 20, "the inputs must get past the door")
 }
