@@ -227,6 +227,32 @@ func TestNormalise_BadInputNamesTheField(t *testing.T) {
 	}
 }
 
+func TestNormalise_BoundsAreInclusive(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		input   func(n int) string
+		largest int
+	}{
+		{"bytes", func(n int) string { return at(`"x":"` + strings.Repeat("x", n-len(at(`"x":""`))) + `"`) }, domain.MaxEventBytes},
+		{"bytes of an id", func(n int) string { return at(`"order_id":"` + strings.Repeat("x", n) + `"`) }, domain.MaxIDBytes},
+		{"bytes of an id, not characters", func(n int) string {
+			return at(`"order_id":"` + strings.Repeat("é", n/2) + strings.Repeat("x", n%2) + `"`)
+		}, domain.MaxIDBytes},
+		{"bytes of a name", func(n int) string { return at(`"environment":"` + strings.Repeat("x", n) + `"`) }, domain.MaxNameBytes},
+		{"depth", func(n int) string { return at(`"x":` + strings.Repeat("[", n-1) + strings.Repeat("]", n-1)) }, domain.MaxDepth},
+		{"digits", func(n int) string { return at(`"quantity":` + strings.Repeat("9", n)) }, domain.MaxDecimalDigits},
+		{"digits after the point", func(n int) string { return at(`"quantity":0.` + strings.Repeat("9", n)) }, domain.MaxDecimalScale},
+		{"characters of a number", func(n int) string { return at(`"x":` + strings.Repeat("9", n)) }, 64},
+	} {
+		_, err := domain.Normalise([]byte(tt.input(tt.largest)))
+		require.NoError(t, err, tt.name)
+		_, err = domain.Normalise([]byte(tt.input(tt.largest + 1)))
+		var rejected *domain.Error
+		require.ErrorAs(t, err, &rejected, tt.name)
+		assert.Equal(t, domain.CodeTooLarge, rejected.Code, tt.name)
+	}
+}
+
 func TestNormalise_DecimalsKeepTheirDigits(t *testing.T) {
 	for sent, want := range map[string]string{
 		`412.50`:         `"412.50"`,
@@ -328,6 +354,7 @@ func TestNormalise_KeepsWhatNobodyKnows(t *testing.T) {
 		{"a sender's own source and record time", at(`"source":"feed7","recorded_at":"yesterday"`), `{"source":"feed7","recorded_at":"yesterday"}`},
 		{"a sender's own schema version", at(`"schema_version":"2.1"`), `{"schema_version":"2.1"}`},
 		{"a later schema version", at(`"schema_version":99,"source":"x"`), `{"schema_version":99,"source":"x"}`},
+		{"no schema version of ours", at(`"schema_version":0,"source":"x"`), `{"schema_version":0,"source":"x"}`},
 		{"our own source and record time", at(`"source":"http","recorded_at":"2026-03-02T14:30:06Z","schema_version":1`), ``},
 		{"more than a clock holds", at(`"clock":{"source_id":"gps","drift_ppm":3}`), `{"clock":{"source_id":"gps","drift_ppm":3}}`},
 		{"more than a hop holds", at(`"path":[{"hop":"a","host":"h1"}]`), `{"path":[{"hop":"a","host":"h1"}]}`},
