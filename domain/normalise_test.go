@@ -614,7 +614,7 @@ func TestNormalise_LosesNothing(t *testing.T) {
 			switch {
 			case slices.Contains(decimals, name):
 				return leaf(true)
-			case name == "data" || name == "details" || depth < 4 && rapid.IntRange(0, 5).Draw(t, "nest") == 0 && !(depth == 0 && slices.Contains(ids, name)):
+			case name == "data" || name == "details" || depth < 4 && (depth > 0 || !slices.Contains(ids, name)) && rapid.IntRange(0, 5).Draw(t, "nest") == 0:
 				return object(depth + 1)
 			case name == "raw":
 				return `"AP8="`
