@@ -56,7 +56,9 @@ func (p *Projections) CaughtUp() <-chan struct{} { return p.feed.CaughtUp() }
 // stand and begin there, with back-off. The router's own Retry would hold on to
 // a slice that may be the wrong one by then.
 func (p *Projections) Run(ctx context.Context) error {
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 5 * time.Second}, watermill.NewSlogLogger(p.log))
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 5 * time.Second}, watermill.NewSlogLoggerWithLevelMapping(p.log, map[slog.Level]slog.Level{
+		slog.LevelInfo: slog.LevelDebug, // how the router sees itself is no news
+	}))
 	if err != nil {
 		return fmt.Errorf("making the router: %w", err)
 	}
@@ -66,9 +68,16 @@ func (p *Projections) Run(ctx context.Context) error {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- router.Run(ctx) }()
+	var stopped <-chan struct{}
+	select {
+	case <-router.Running(): // until then the router still sets its handlers up
+		stopped = handler.Stopped()
+	case err = <-done:
+		done <- err
+	}
 	select {
 	case err = <-done:
-	case <-handler.Stopped():
+	case <-stopped:
 		// A router goes on without its handler, or returns nil: neither is an end
 		// that anybody asked for.
 		cancelled := ctx.Err() != nil
