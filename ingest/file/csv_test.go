@@ -146,6 +146,7 @@ func TestCSV_BadHeaders(t *testing.T) {
 		"event_type,data.a.b,data.a":  "reading the header of fills.csv: data.a: another column makes it both a value and an object",
 		`event_type,"open`:            "reading the header of fills.csv: a quote is not closed, or stands inside a cell",
 		strings.Repeat("x", 600<<10):  "reading the header of fills.csv: line has 614400 bytes, at most 524288 are taken",
+		strings.Repeat(",", 100_000):  "reading the header of fills.csv: has 100001 columns, at most 2000 are taken",
 		"event_type,data.event_type,": "reading the header of fills.csv: column 3 has no name, or one with an empty part",
 		"event_type," + strings.Repeat("a.", 40) + "a": "reading the header of fills.csv: " + strings.Repeat("a.", 40) + "a: nested deeper than 32",
 	} {

@@ -10,6 +10,9 @@ import (
 	"github.com/tradetrail/tradetrail/ingest"
 )
 
+// maxColumns bounds the header: each name is compared with all before it.
+const maxColumns = 2000
+
 // header is what the columns of a CSV file mean: the JSON object that each row
 // stands for.
 type header struct {
@@ -40,6 +43,9 @@ func parseHeader(text []byte) (*header, *domain.Error) {
 	cells, bad := splitCells(string(text))
 	if bad != nil {
 		return nil, bad
+	}
+	if len(cells) > maxColumns {
+		return nil, domain.Rejectf(domain.CodeTooLarge, "", "has %d columns, at most %d are taken", len(cells), maxColumns)
 	}
 	h := &header{}
 	for i, cell := range cells {
