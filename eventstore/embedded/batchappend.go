@@ -151,13 +151,13 @@ func (b *batchCall) take(req *streams.BatchAppendReq) error {
 	case <-b.ctx.Done():
 		return b.ctx.Err()
 	}
-	switch {
-	case late:
+	if late {
 		b.responses <- current.response(result{outcome: outcomeTimedOut})
 		return nil
-	case current.err != nil:
-		b.responses <- current.response(result{outcome: outcomeFailed, err: current.err})
-		return nil
+	}
+	if refused := current.err; refused != nil {
+		b.responses <- current.response(result{outcome: outcomeFailed, err: refused})
+		return nil //nolint:nilerr // the batch is refused, the call goes on
 	}
 	current.request.done = func(res result) { b.responses <- current.response(res) }
 	if err := b.server.node.writer.submit(b.ctx, current.request); err != nil {

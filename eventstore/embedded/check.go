@@ -35,27 +35,42 @@ func (d decision) result(h *streamHead) result {
 // memory reaches with Any and StreamExists. It is not stricter than the
 // original: at the right revision, an id may be used again.
 func (w *writer) check(r *request, h *streamHead) (decision, error) {
-	if h.tombstoned() {
+	ended, err := w.ended(h)
+	if err != nil {
+		return decision{}, err
+	}
+	if ended {
 		return decision{verdict: verdictDeleted}, nil
 	}
-	switch r.expected {
-	case expectStreamExists:
+	expected := int64(r.expected)
+	switch {
+	case r.expected == expectStreamExists:
 		d, err := w.checkExists(h)
 		if err != nil || d.verdict != verdictOK {
 			return d, err
 		}
 		return w.checkRecent(r, h)
-	case expectAny:
+	case r.expected == expectAny:
 		return w.checkRecent(r, h)
-	}
-	expected := int64(r.expected)
-	switch {
 	case expected < h.last:
 		return w.checkRepeated(r, h)
 	case expected > h.last:
 		return decision{verdict: verdictWrongVersion}, nil
 	}
 	return decision{}, nil
+}
+
+// ended: a tombstone ends its stream and that stream's metadata.
+func (w *writer) ended(h *streamHead) (bool, error) {
+	target, ok := metastreamTarget(h.name)
+	if !ok {
+		return h.tombstoned(), nil
+	}
+	described, err := w.heads.get(target)
+	if err != nil {
+		return false, err
+	}
+	return described.tombstoned(), nil
 }
 
 func (w *writer) checkExists(h *streamHead) (decision, error) {

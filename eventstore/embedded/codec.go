@@ -57,21 +57,20 @@ func (f *frames) all(send func(frame) error) error {
 // event adds a ReadResp with an event. link, if not nil, is the record through
 // which the event was found; event is nil if the link leads nowhere.
 func (f *frames) event(event, link *record, stringID bool) {
-	inner := 0
-	if event != nil {
-		inner += 1 + protowire.SizeBytes(event.wireLen(stringID))
-	}
-	position := uint64(0)
+	original := event
 	if link != nil {
-		inner += 1 + protowire.SizeBytes(link.wireLen(stringID))
-		position = link.position
-	} else {
-		position = event.position
+		original = link
 	}
-	inner += 1 + protowire.SizeVarint(position)
+	position := original.position
+	inner := 1 + protowire.SizeVarint(position)
+	for _, r := range []*record{event, link} {
+		if r != nil {
+			inner += 1 + protowire.SizeBytes(r.wireLen(stringID))
+		}
+	}
 
 	b := protowire.AppendTag(f.bytes, fieldRespEvent, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(inner)) //nolint:gosec // a length
+	b = appendLength(b, inner)
 	b = appendPart(b, fieldEvent, event, stringID)
 	b = appendPart(b, fieldLink, link, stringID)
 	b = protowire.AppendTag(b, fieldEventPosition, protowire.VarintType)
@@ -84,7 +83,7 @@ func appendPart(b []byte, number protowire.Number, r *record, stringID bool) []b
 		return b
 	}
 	b = protowire.AppendTag(b, number, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(r.wireLen(stringID))) //nolint:gosec // a length
+	b = appendLength(b, r.wireLen(stringID))
 	return r.appendWire(b, stringID)
 }
 
@@ -92,7 +91,7 @@ func appendPart(b []byte, number protowire.Number, r *record, stringID bool) []b
 func (f *frames) checkpoint(position uint64) {
 	inner := 2 * (1 + protowire.SizeVarint(position))
 	b := protowire.AppendTag(f.bytes, fieldRespCheckpoint, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(inner)) //nolint:gosec // a length
+	b = appendLength(b, inner)
 	b = protowire.AppendTag(b, 1, protowire.VarintType)
 	b = protowire.AppendVarint(b, position)
 	b = protowire.AppendTag(b, 2, protowire.VarintType)

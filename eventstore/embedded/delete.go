@@ -1,13 +1,172 @@
 package embedded
 
-import "errors"
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
 
-func (w *writer) decideDelete(_ *request, _ *streamHead) error {
-	return errors.ErrUnsupported
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+)
+
+// Delete implements Streams.Delete: the stream disappears for readers, and
+// continues with the next revision if it is written to again.
+func (s *streamsServer) Delete(ctx context.Context, req *streams.DeleteReq) (*streams.DeleteResp, error) {
+	options := req.GetOptions()
+	r := &request{kind: kindDelete, expected: expectAny}
+	switch e := options.GetExpectedStreamRevision().(type) {
+	case *streams.DeleteReq_Options_Revision:
+		r.expected = expectRevision(e.Revision)
+	case *streams.DeleteReq_Options_NoStream:
+		r.expected = expectNoStream
+	case *streams.DeleteReq_Options_Any:
+	case *streams.DeleteReq_Options_StreamExists:
+		r.expected = expectStreamExists
+	default:
+		return nil, badRequest("delete has no expected revision")
+	}
+	position, err := s.remove(ctx, options.GetStreamIdentifier(), r)
+	if err != nil {
+		return nil, err
+	}
+	return &streams.DeleteResp{PositionOption: &streams.DeleteResp_Position_{
+		Position: &streams.DeleteResp_Position{CommitPosition: position, PreparePosition: position},
+	}}, nil
 }
 
-func (w *writer) decideTombstone(_ *request, _ *streamHead) error {
-	return errors.ErrUnsupported
+// Tombstone implements Streams.Tombstone: the stream ends for ever.
+func (s *streamsServer) Tombstone(ctx context.Context, req *streams.TombstoneReq) (*streams.TombstoneResp, error) {
+	options := req.GetOptions()
+	r := &request{kind: kindTombstone, expected: expectAny}
+	switch e := options.GetExpectedStreamRevision().(type) {
+	case *streams.TombstoneReq_Options_Revision:
+		r.expected = expectRevision(e.Revision)
+	case *streams.TombstoneReq_Options_NoStream:
+		r.expected = expectNoStream
+	case *streams.TombstoneReq_Options_Any:
+	case *streams.TombstoneReq_Options_StreamExists:
+		r.expected = expectStreamExists
+	default:
+		return nil, badRequest("tombstone has no expected revision")
+	}
+	position, err := s.remove(ctx, options.GetStreamIdentifier(), r)
+	if err != nil {
+		return nil, err
+	}
+	return &streams.TombstoneResp{PositionOption: &streams.TombstoneResp_Position_{
+		Position: &streams.TombstoneResp_Position{CommitPosition: position, PreparePosition: position},
+	}}, nil
 }
 
-func (w *writer) undelete(_ *streamHead) error { return nil }
+// remove has the writer carry out a delete or tombstone, and gives the
+// position of the record that did it.
+func (s *streamsServer) remove(ctx context.Context, identifier *shared.StreamIdentifier, r *request) (uint64, error) {
+	position, err := s.tryRemove(ctx, identifier, r)
+	if f := wireError(err); f != nil {
+		if err := grpc.SetTrailer(ctx, f.trailers); err != nil {
+			return 0, err
+		}
+		return 0, f
+	}
+	return position, nil
+}
+
+func (s *streamsServer) tryRemove(ctx context.Context, identifier *shared.StreamIdentifier, r *request) (uint64, error) {
+	var err error
+	if r.stream, err = writableStream(identifier); err != nil {
+		return 0, err
+	}
+	if _, ok := metastreamTarget(r.stream); ok {
+		return 0, badRequest("metadata stream %q can't be deleted", r.stream)
+	}
+	res, err := s.node.writer.do(ctx, r)
+	if err != nil {
+		return 0, err
+	}
+	switch res.outcome {
+	case outcomeWrongVersion:
+		return 0, wrongVersion(r.stream, r.expected, res.current)
+	case outcomeStreamDeleted:
+		return 0, streamDeleted(r.stream)
+	case outcomeCommitted, outcomeTimedOut, outcomeFailed:
+	}
+	return res.position, nil
+}
+
+// decideDelete hides the stream by truncating everything before a revision
+// that it will never reach.
+func (w *writer) decideDelete(r *request, h *streamHead) error {
+	marker := metadataEvent(h.name, fmt.Appendf(nil, `{"$tb":%d}`, int64(tombstoneRevision)))
+	d, err := w.checkRemoval(r, h, marker)
+	if err != nil {
+		return err
+	}
+	if d.verdict == verdictOK && h.last < 0 {
+		d.verdict = verdictWrongVersion
+	}
+	if d.verdict != verdictOK {
+		w.answer(r, d.result(h))
+		return nil
+	}
+	meta, err := w.heads.get(metastreamOf(h.name))
+	if err != nil {
+		return err
+	}
+	w.tick()
+	w.answer(r, result{current: h.last, position: w.append(meta, []proposal{marker})})
+	return nil
+}
+
+func (w *writer) decideTombstone(r *request, h *streamHead) error {
+	marker := newProposal(h.name, uuid.New(), typeStreamDeleted, true, nil, nil)
+	d, err := w.checkRemoval(r, h, marker)
+	if err != nil {
+		return err
+	}
+	if d.verdict != verdictOK {
+		w.answer(r, d.result(h))
+		return nil
+	}
+	w.tick()
+	w.answer(r, result{current: h.last, position: w.put(h, &marker, tombstoneRevision)})
+	return nil
+}
+
+// checkRemoval: the version rules of an append of the event which removes the stream.
+func (w *writer) checkRemoval(r *request, h *streamHead, marker proposal) (decision, error) {
+	return w.check(&request{kind: r.kind, stream: r.stream, expected: r.expected, events: []proposal{marker}}, h)
+}
+
+// undelete makes a soft deleted stream continue after its hidden events. What
+// else its metadata say is kept. The new metadata are part of the append that
+// brings the stream back: both are stored or none.
+func (w *writer) undelete(h *streamHead) error {
+	// The newest metadata may be in the group that is being built.
+	w.apply()
+	w.heads.touched[h.name] = h
+	document, err := w.log.rawMeta(h.name, everything)
+	if err != nil {
+		return err
+	}
+	properties := make(map[string]json.RawMessage)
+	if err := json.Unmarshal(document, &properties); err != nil {
+		clear(properties)
+	}
+	properties["$tb"] = strconv.AppendInt(nil, h.last+1, 10)
+	if document, err = json.Marshal(properties); err != nil {
+		return fmt.Errorf("rewriting metadata of stream %q: %w", h.name, err)
+	}
+	meta, err := w.heads.get(metastreamOf(h.name))
+	if err != nil {
+		return err
+	}
+	w.append(meta, []proposal{metadataEvent(h.name, document)})
+	return nil
+}
+
+func metadataEvent(stream string, document []byte) proposal {
+	return newProposal(metastreamOf(stream), uuid.New(), typeMetadata, true, document, nil)
+}

@@ -27,6 +27,9 @@ type IntegrityError struct {
 }
 
 func (e *IntegrityError) Error() string {
+	if e.Position == 0 {
+		return fmt.Sprintf("stored data are damaged: %v", e.Err)
+	}
 	return fmt.Sprintf("record at position %d: %v", e.Position, e.Err)
 }
 

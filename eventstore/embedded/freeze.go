@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -26,12 +27,13 @@ type freezer struct {
 	frozen atomic.Bool
 	once   sync.Once
 	cause  error
+	done   chan struct{} // closed when frozen
 	// onFreeze is called once, by the goroutine that met the error.
 	onFreeze func(error)
 }
 
 func newFreezer(fs vfs.FS, onFreeze func(error)) *freezer {
-	return &freezer{FS: fs, onFreeze: onFreeze}
+	return &freezer{FS: fs, done: make(chan struct{}), onFreeze: onFreeze}
 }
 
 // err is the error which froze the disk, or nil.
@@ -46,6 +48,7 @@ func (f *freezer) freeze(doing, name string, err error) {
 	f.once.Do(func() {
 		f.cause = fmt.Errorf("%s %s: %w", doing, name, err)
 		f.frozen.Store(true)
+		close(f.done)
 		f.onFreeze(f.cause)
 	})
 }
@@ -186,6 +189,16 @@ func (f *freezingFile) Preallocate(offset, length int64) error {
 	return f.File.Preallocate(offset, length)
 }
 
+// Stat is asked of a log file before it is written to.
+func (f *freezingFile) Stat() (vfs.FileInfo, error) {
+	info, err := f.File.Stat()
+	if err != nil {
+		f.fs.freeze("inspecting", f.name, err)
+		return frozenInfo{name: f.name}, nil
+	}
+	return info, nil
+}
+
 // Close always reaches the real file, or its descriptor would leak.
 func (f *freezingFile) Close() error {
 	frozen := f.fs.frozen.Load()
@@ -208,9 +221,20 @@ func (f *frozenFile) ReadAt([]byte, int64) (int, error)      { return 0, f.unrea
 func (f *frozenFile) Write(p []byte) (int, error)            { return len(p), nil }
 func (f *frozenFile) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 func (f *frozenFile) Preallocate(int64, int64) error         { return nil }
-func (f *frozenFile) Stat() (vfs.FileInfo, error)            { return nil, f.unreadable() }
+func (f *frozenFile) Stat() (vfs.FileInfo, error)            { return frozenInfo{name: f.name}, nil }
 func (f *frozenFile) Sync() error                            { return nil }
 func (f *frozenFile) SyncTo(int64) (bool, error)             { return false, nil }
 func (f *frozenFile) SyncData() error                        { return nil }
 func (f *frozenFile) Prefetch(int64, int64) error            { return nil }
 func (f *frozenFile) Fd() uintptr                            { return vfs.InvalidFd }
+
+// frozenInfo describes a frozenFile.
+type frozenInfo struct{ name string }
+
+func (i frozenInfo) Name() string           { return i.name }
+func (i frozenInfo) Size() int64            { return 0 }
+func (i frozenInfo) Mode() os.FileMode      { return 0o600 }
+func (i frozenInfo) ModTime() time.Time     { return time.Time{} }
+func (i frozenInfo) IsDir() bool            { return false }
+func (i frozenInfo) Sys() any               { return nil }
+func (i frozenInfo) DeviceID() vfs.DeviceID { return vfs.DeviceID{} }

@@ -84,40 +84,45 @@ func (s *heads) load(name string) (*streamHead, error) {
 // applied forgets which heads the group touched: Pebble knows them now.
 func (s *heads) applied() { clear(s.touched) }
 
-// recent says where an event id was last written.
+// recents remembers the latest events of all streams by their ids, the oldest
+// leaving first. It belongs to the writer's goroutine.
+type recents struct {
+	events map[eventKey]recent
+	ring   []eventKey
+	next   int
+}
+
+// eventKey: the same id in another stream is another event.
+type eventKey struct {
+	stream uint64
+	id     uuid.UUID
+}
+
 type recent struct {
-	stream   uint64
 	revision int64
 	slot     int
 }
 
-// recents remembers the latest event ids, the oldest leaving first. It belongs
-// to the writer's goroutine.
-type recents struct {
-	byID map[uuid.UUID]recent
-	ring []uuid.UUID
-	next int
-}
-
 func newRecents(size int) *recents {
-	return &recents{byID: make(map[uuid.UUID]recent), ring: make([]uuid.UUID, 0, size)}
+	return &recents{events: make(map[eventKey]recent), ring: make([]eventKey, 0, size)}
 }
 
 func (c *recents) add(id uuid.UUID, stream uint64, revision int64) {
+	key := eventKey{stream: stream, id: id}
 	if len(c.ring) < cap(c.ring) {
-		c.ring = append(c.ring, id)
+		c.ring = append(c.ring, key)
 	} else {
 		// An id may have come back in a later slot; then that slot owns the entry.
-		if old := c.ring[c.next]; c.byID[old].slot == c.next {
-			delete(c.byID, old)
+		if old := c.ring[c.next]; c.events[old].slot == c.next {
+			delete(c.events, old)
 		}
-		c.ring[c.next] = id
+		c.ring[c.next] = key
 	}
-	c.byID[id] = recent{stream: stream, revision: revision, slot: c.next}
+	c.events[key] = recent{revision: revision, slot: c.next}
 	c.next = (c.next + 1) % cap(c.ring)
 }
 
 func (c *recents) find(id uuid.UUID, stream uint64) (revision int64, ok bool) {
-	r, ok := c.byID[id]
-	return r.revision, ok && r.stream == stream
+	r, ok := c.events[eventKey{stream: stream, id: id}]
+	return r.revision, ok
 }

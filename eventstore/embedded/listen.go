@@ -12,14 +12,22 @@ import (
 // maxSocketPath is what a socket address holds on every system we run on.
 const maxSocketPath = 100
 
-// listener is the node's socket. A unix socket in a directory of its own needs
-// no free port, and the directory's mode decides who may connect.
+// listener is where the node serves.
 type listener struct {
 	net.Listener
 	dir string // to remove, or ""
 }
 
-func listen() (*listener, error) {
+func listen(address string) (*listener, error) {
+	if address != "" {
+		return listenTCP(address)
+	}
+	return listenUnix()
+}
+
+// listenUnix needs no free port, and the mode of the socket's directory
+// decides who may connect.
+func listenUnix() (*listener, error) {
 	dir, err := socketDir()
 	if err != nil {
 		return nil, fmt.Errorf("making a directory for the socket: %w", err)
@@ -42,6 +50,27 @@ func socketDir() (string, error) {
 	return os.MkdirTemp(parent, "tradetrail-")
 }
 
+// listenTCP listens on the loopback interface only: without TLS there are no
+// credentials, so the machine's border is the only one there is.
+func listenTCP(address string) (*listener, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && !ip.IsLoopback() {
+		return nil, fmt.Errorf("listening on %s: not a loopback address, and the node has no authentication", address)
+	}
+	inner, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	if tcp, ok := inner.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
+		return nil, errors.Join(fmt.Errorf("listening on %s: %s is not a loopback address", address, inner.Addr()), inner.Close())
+	}
+	return &listener{Listener: inner}, nil
+}
+
+// address is in the form that grpc.NewClient takes.
 func (l *listener) address() string {
 	if l.Addr().Network() == "unix" {
 		return "unix://" + l.Addr().String()

@@ -4,25 +4,19 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync/atomic"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-const (
-	defaultCacheBytes = 64 << 20
-	// memTableBytes also bounds the write-ahead log that an open must replay.
-	memTableBytes = 32 << 20
-	dirMode       = 0o700
-)
+const dirMode = 0o700
 
 // eventLog is the log on disk, as readers see it. All methods may be called
 // concurrently. Nothing at or beyond the durable head is ever handed out.
 type eventLog struct {
+	disk    *freezer
 	db      *pebble.DB
 	cache   *pebble.Cache
 	lock    *pebble.Lock
@@ -38,21 +32,18 @@ type head struct {
 	changed chan struct{}
 }
 
-// openLog opens or creates the store in dir. fs may be frozen on return:
+// openLog opens or creates the store in dir. The disk may be frozen on return:
 // the caller asks it before trusting the log.
-func openLog(dir string, fs vfs.FS, cacheBytes int64, logger *slog.Logger) (*eventLog, error) {
-	if err := fs.MkdirAll(dir, dirMode); err != nil {
+func openLog(dir string, disk *freezer, opts Options) (*eventLog, error) {
+	if err := disk.MkdirAll(dir, dirMode); err != nil {
 		return nil, err
 	}
-	lock, err := pebble.LockDirectory(dir, fs)
+	lock, err := pebble.LockDirectory(dir, disk)
 	if err != nil {
 		return nil, lockError(err)
 	}
-	if cacheBytes <= 0 {
-		cacheBytes = defaultCacheBytes
-	}
-	l := &eventLog{lock: lock, cache: pebble.NewCache(cacheBytes)}
-	l.db, err = pebble.Open(dir, pebbleOptions(fs, lock, l.cache, logger))
+	l := &eventLog{disk: disk, lock: lock, cache: pebble.NewCache(opts.CacheBytes)}
+	l.db, err = pebble.Open(dir, l.pebbleOptions(opts))
 	if err != nil {
 		l.cache.Unref()
 		return nil, errors.Join(err, lock.Close())
@@ -63,12 +54,12 @@ func openLog(dir string, fs vfs.FS, cacheBytes int64, logger *slog.Logger) (*eve
 	return l, nil
 }
 
-func pebbleOptions(fs vfs.FS, lock *pebble.Lock, cache *pebble.Cache, logger *slog.Logger) *pebble.Options {
-	log := &pebbleLogger{logger: logger}
-	opts := &pebble.Options{
-		FS:    fs,
-		Lock:  lock,
-		Cache: cache,
+func (l *eventLog) pebbleOptions(opts Options) *pebble.Options {
+	log := &pebbleLogger{logger: opts.Logger}
+	options := &pebble.Options{
+		FS:    l.disk,
+		Lock:  l.lock,
+		Cache: l.cache,
 		// Fixed, so that a newer Pebble does not change what an older one can still open.
 		FormatMajorVersion: pebble.FormatTableFormatV6,
 		Logger:             log,
@@ -78,16 +69,16 @@ func pebbleOptions(fs vfs.FS, lock *pebble.Lock, cache *pebble.Cache, logger *sl
 			BackgroundError: func(err error) { log.Errorf("background error: %v", err) },
 			DataCorruption:  func(info pebble.DataCorruptionInfo) { log.Errorf("data corruption: %s", info) },
 		},
-		MemTableSize:                memTableBytes,
+		MemTableSize:                uint64(opts.memTableBytes), //nolint:gosec // not negative
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
 	}
 	// Names are looked up for every new stream; the filter answers "not there" from memory.
-	for i := range opts.Levels {
-		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-		opts.Levels[i].BlockSize = 16 << 10
+	for i := range options.Levels {
+		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		options.Levels[i].BlockSize = 16 << 10
 	}
-	return opts
+	return options
 }
 
 // lockError tells a held lock from other troubles. Pebble reports a lock held
@@ -153,11 +144,35 @@ func (l *eventLog) checkFormat() error {
 	if foreign {
 		return errors.New("directory holds a database which is not an event store")
 	}
-	return l.db.Set(formatKey(), binary.AppendUvarint(nil, formatVersion), pebble.Sync)
+	if err := l.db.Set(formatKey(), binary.AppendUvarint(nil, formatVersion), pebble.Sync); err != nil {
+		return err
+	}
+	// Pebble begins a new database in its oldest format, whose write-ahead log
+	// can't tell damage from a torn end. The flush makes it begin a new one.
+	return l.flush()
 }
 
+// flush moves everything from the write-ahead log into tables. It gives up when the disk freezes.
+func (l *eventLog) flush() error {
+	flushed, err := l.db.AsyncFlush()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-flushed:
+	case <-l.disk.done:
+	}
+	return nil
+}
+
+// close leaves a store whose every byte is in tables with checksums, unless
+// the disk is frozen.
 func (l *eventLog) close() error {
-	err := l.db.Close()
+	var err error
+	if l.disk.err() == nil {
+		err = l.flush()
+	}
+	err = errors.Join(err, l.db.Close())
 	l.cache.Unref()
 	return errors.Join(err, l.lock.Close())
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
@@ -29,12 +30,20 @@ const (
 	// once its attempts are used up it stays dead for ever.
 	maxDiscoverAttempts = 1_000_000
 
+	defaultCacheBytes = 64 << 20
+	// defaultMemTableBytes also bounds the write-ahead log that an open replays.
+	defaultMemTableBytes = 32 << 20
 	defaultCloseTimeout  = 5 * time.Second
 	defaultMaxAppendSize = 1 << 20
 )
 
 // Options of a node. The zero value is a working configuration.
 type Options struct {
+	// Listen is a TCP address on the loopback interface, such as
+	// "127.0.0.1:2113", for clients outside this process. Anybody on the
+	// machine may then connect: the protocol has no credentials without TLS.
+	// Empty is a unix socket which only this user can reach.
+	Listen string
 	// Logger takes the node's log. Nil discards it.
 	Logger *slog.Logger
 	// FS is the file system to store on. Nil is the operating system's.
@@ -48,6 +57,10 @@ type Options struct {
 	CloseTimeout time.Duration
 	// Now is the clock behind the events' `created`. Nil is time.Now.
 	Now func() time.Time
+
+	// memTableBytes is smaller in tests, so that Pebble moves its data about
+	// more often.
+	memTableBytes int
 }
 
 func (o Options) withDefaults() Options {
@@ -60,6 +73,9 @@ func (o Options) withDefaults() Options {
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = defaultCacheBytes
 	}
+	if o.memTableBytes <= 0 {
+		o.memTableBytes = defaultMemTableBytes
+	}
 	if o.MaxAppendSize <= 0 {
 		o.MaxAppendSize = defaultMaxAppendSize
 	}
@@ -67,7 +83,7 @@ func (o Options) withDefaults() Options {
 		o.CloseTimeout = defaultCloseTimeout
 	}
 	if o.Now == nil {
-		o.Now = time.Now //nolint:forbidigo // the clock itself
+		o.Now = time.Now
 	}
 	return o
 }
@@ -96,10 +112,14 @@ type Node struct {
 // must Close the node.
 //
 // dir belongs to one node at a time: if another one has it, Open fails with
-// ErrInUse. How much is stored does not matter to how long Open takes.
+// ErrInUse. If its files are damaged, Open fails with an IntegrityError. How
+// much is stored does not matter to how long Open takes.
 func Open(dir string, opts Options) (*Node, error) {
 	n, err := open(dir, opts.withDefaults())
 	if err != nil {
+		if pebble.IsCorruptionError(err) {
+			err = &IntegrityError{Err: err}
+		}
 		return nil, fmt.Errorf("opening event store in %s: %w", dir, err)
 	}
 	return n, nil
@@ -108,7 +128,7 @@ func Open(dir string, opts Options) (*Node, error) {
 func open(dir string, opts Options) (*Node, error) {
 	n := &Node{opts: opts, instance: uuid.New(), stopping: make(chan struct{}), done: make(chan struct{})}
 	n.disk = newFreezer(opts.FS, n.stop)
-	log, err := openLog(dir, n.disk, opts.CacheBytes, opts.Logger)
+	log, err := openLog(dir, n.disk, opts)
 	if err := errors.Join(n.disk.err(), err); err != nil {
 		if log != nil {
 			err = errors.Join(err, log.close())
@@ -119,7 +139,7 @@ func open(dir string, opts Options) (*Node, error) {
 	if n.writer, err = newWriter(log, n.disk, opts.Now); err != nil {
 		return nil, errors.Join(err, log.close())
 	}
-	if n.listener, err = listen(); err != nil {
+	if n.listener, err = listen(opts.Listen); err != nil {
 		return nil, errors.Join(err, log.close())
 	}
 	n.server = n.newServer()
@@ -158,7 +178,7 @@ func (n *Node) Configuration() (*esdb.Configuration, error) {
 		ctx := context.Background()
 		if logger.Enabled(ctx, slog.LevelDebug) {
 			logger.DebugContext(ctx, "event store client",
-				slog.String("level", level), slog.String("detail", fmt.Sprintf(format, args...)))
+				slog.String("client_level", level), slog.String("detail", fmt.Sprintf(format, args...)))
 		}
 	}
 	return cfg, nil

@@ -163,14 +163,12 @@ func (s *streamsServer) readAll(from *streams.ReadReq_Options_AllOptions, count 
 		} else {
 			err = log.forwards(position, end, visit)
 		}
-		if err != nil {
-			return err
-		}
+		// Before an error, the client gets what was good.
 		if err := c.all(func(f frame) error { return stream.SendMsg(f) }); err != nil {
 			return err
 		}
-		if !more {
-			return nil
+		if err != nil || !more {
+			return err
 		}
 		count -= c.taken
 	}
@@ -236,6 +234,16 @@ type view struct {
 
 func (v *view) expired(r *record) bool { return r.created < v.oldest }
 
+// tombstoned says whether a stream has ended before the log position `end`.
+func (l *eventLog) tombstoned(name string, end uint64) (bool, error) {
+	id, ok, err := l.streamID(name)
+	if err != nil || !ok || id >= end {
+		return false, err
+	}
+	position, ok, err := l.revision(id, tombstoneRevision)
+	return ok && position < end, err
+}
+
 // view looks a stream up as of the log position `end`.
 func (l *eventLog) view(name string, end uint64, now time.Time) (view, error) {
 	id, ok, err := l.streamID(name)
@@ -248,6 +256,12 @@ func (l *eventLog) view(name string, end uint64, now time.Time) (view, error) {
 	}
 	if last == tombstoneRevision {
 		return view{state: streamTombstoned, id: id}, nil
+	}
+	if target, ok := metastreamTarget(name); ok {
+		described, err := l.tombstoned(target, end)
+		if err != nil || described {
+			return view{state: streamTombstoned, id: id}, err
+		}
 	}
 	meta, err := l.streamMeta(name, end)
 	if err != nil || meta.truncateBefore == tombstoneRevision {
@@ -303,14 +317,11 @@ func (s *streamsServer) readStream(name string, from *streams.ReadReq_Options_St
 			}
 			return more && !c.full(), nil
 		})
-		if err != nil {
-			return err
-		}
 		if err := c.all(func(f frame) error { return stream.SendMsg(f) }); err != nil {
 			return err
 		}
-		if !more {
-			return nil
+		if err != nil || !more {
+			return err
 		}
 		count -= c.taken
 	}

@@ -110,19 +110,23 @@ func appendStructuredID(dst []byte, id uuid.UUID) []byte {
 	most, least := binary.BigEndian.Uint64(id[:8]), binary.BigEndian.Uint64(id[8:])
 	structured := 2 + protowire.SizeVarint(most) + protowire.SizeVarint(least)
 	dst = protowire.AppendTag(dst, fieldID, protowire.BytesType)
-	dst = protowire.AppendVarint(dst, uint64(2+structured))
+	dst = appendLength(dst, 2+structured)
 	dst = protowire.AppendTag(dst, 1, protowire.BytesType)
-	dst = protowire.AppendVarint(dst, uint64(structured))
+	dst = appendLength(dst, structured)
 	dst = protowire.AppendTag(dst, 1, protowire.VarintType)
 	dst = protowire.AppendVarint(dst, most)
 	dst = protowire.AppendTag(dst, 2, protowire.VarintType)
 	return protowire.AppendVarint(dst, least)
 }
 
+func appendLength(dst []byte, n int) []byte {
+	return protowire.AppendVarint(dst, uint64(n)) //nolint:gosec // a length is not negative
+}
+
 func appendStringID(dst []byte, id uuid.UUID) []byte {
 	text := id.String()
 	dst = protowire.AppendTag(dst, fieldID, protowire.BytesType)
-	dst = protowire.AppendVarint(dst, uint64(2+len(text)))
+	dst = appendLength(dst, 2+len(text))
 	dst = protowire.AppendTag(dst, 2, protowire.BytesType)
 	return protowire.AppendString(dst, text)
 }
@@ -132,14 +136,14 @@ const stringIDLen = 2 + 2 + 36
 
 func appendStreamIdentifier(dst []byte, stream string) []byte {
 	const fieldStreamName = 3
-	dst = protowire.AppendVarint(dst, uint64(protowire.SizeTag(fieldStreamName)+protowire.SizeBytes(len(stream))))
+	dst = appendLength(dst, protowire.SizeTag(fieldStreamName)+protowire.SizeBytes(len(stream)))
 	dst = protowire.AppendTag(dst, fieldStreamName, protowire.BytesType)
 	return protowire.AppendString(dst, stream)
 }
 
 func appendMetadata(dst []byte, key, value string) []byte {
 	dst = protowire.AppendTag(dst, fieldMetadata, protowire.BytesType)
-	dst = protowire.AppendVarint(dst, uint64(2+protowire.SizeBytes(len(key))+protowire.SizeBytes(len(value))))
+	dst = appendLength(dst, 2+protowire.SizeBytes(len(key))+protowire.SizeBytes(len(value)))
 	dst = protowire.AppendTag(dst, 1, protowire.BytesType)
 	dst = protowire.AppendString(dst, key)
 	dst = protowire.AppendTag(dst, 2, protowire.BytesType)
@@ -208,6 +212,7 @@ func (r *record) parse() bool {
 				r.revision = v
 			case fieldCommit:
 				r.position = v
+			default: // prepare: the same
 			}
 		case protowire.BytesType:
 			v, m := protowire.ConsumeBytes(rest)
@@ -244,6 +249,7 @@ func (r *record) field(number protowire.Number, v []byte, end int) bool {
 		return r.metadata(v)
 	case fieldData:
 		r.data = v
+	default: // custom metadata: only passed on
 	}
 	return true
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -147,8 +148,7 @@ func (w *writer) recall(end uint64) error {
 		return fmt.Errorf("reading recent event ids: %w", err)
 	}
 	ids := make(map[string]uint64)
-	for i := len(tail) - 1; i >= 0; i-- {
-		s := tail[i]
+	for _, s := range slices.Backward(tail) {
 		id, ok := ids[s.stream]
 		if !ok {
 			if id, _, err = w.log.streamID(s.stream); err != nil {
@@ -319,7 +319,7 @@ func (w *writer) decideAppend(r *request, h *streamHead) error {
 		w.answer(r, result{current: h.last})
 		return nil
 	}
-	if err := w.prepareObserve(r, h); err != nil {
+	if err := w.knowTarget(h); err != nil {
 		return err
 	}
 	w.tick()
@@ -392,21 +392,16 @@ func mustFinish(op *pebble.DeferredBatchOp) {
 	}
 }
 
-// prepareObserve makes sure that the writer knows the stream which is about to
-// get new metadata. Read later, while the group is not applied, it would get
-// its old ones.
-func (w *writer) prepareObserve(r *request, h *streamHead) error {
+// knowTarget makes sure that the writer knows the stream which is about to get
+// new metadata. If it read it later, from an index that doesn't have the group
+// yet, it would get the old ones.
+func (w *writer) knowTarget(h *streamHead) error {
 	target, ok := metastreamTarget(h.name)
 	if !ok {
 		return nil
 	}
-	for i := range r.events {
-		if r.events[i].eventType == typeMetadata {
-			_, err := w.heads.get(target)
-			return err
-		}
-	}
-	return nil
+	_, err := w.heads.get(target)
+	return err
 }
 
 // observe keeps the settings of the writer's streams in step with their metastreams.
@@ -415,9 +410,9 @@ func (w *writer) observe(h *streamHead, events []proposal) {
 	if !ok {
 		return
 	}
-	for i := len(events) - 1; i >= 0; i-- {
-		if events[i].eventType == typeMetadata {
-			w.heads.touched[target].meta = parseMeta(events[i].data)
+	for _, p := range slices.Backward(events) {
+		if p.eventType == typeMetadata {
+			w.heads.touched[target].meta = parseMeta(p.data)
 			return
 		}
 	}

@@ -183,7 +183,7 @@ func (s *suite) batchCases() cases {
 			}}
 			req.ProposedMessages[0].Id = stringUUID(events[0].EventID)
 			req.Options.DeadlineOption = &streams.BatchAppendReq_Options_Deadline_21_10_0{
-				Deadline_21_10_0: timestamppb.New(time.Now().Add(patience)), //nolint:forbidigo // a deadline on the wire
+				Deadline_21_10_0: timestamppb.New(time.Now().Add(patience)),
 			}
 			resp := p.ask(req)
 			require.NotNil(t, resp.GetSuccess(), "error: %v", resp.GetError())

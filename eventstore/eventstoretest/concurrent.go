@@ -8,6 +8,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -38,11 +39,11 @@ func (s *suite) concurrentCases() cases {
 					return nil
 				})
 			}
-			assert.NoError(t, g.Wait())
+			require.NoError(t, g.Wait())
 			read := store.whole(stream)
 			assert.Len(t, read, writers*appendsByWriter)
 			for i, e := range read {
-				assert.Equal(t, revisions[uint64(i)], e.Event.EventID) //nolint:gosec // an index
+				assert.Equal(t, revisions[uint64(i)], e.Event.EventID)
 			}
 		},
 		"of writers at one revision exactly one wins": func(t *testing.T) {
@@ -71,7 +72,7 @@ func (s *suite) concurrentCases() cases {
 						return err
 					})
 				}
-				assert.NoError(t, g.Wait())
+				require.NoError(t, g.Wait())
 				assert.Equal(t, 1, won, "round %d", round)
 			}
 			assert.Len(t, store.whole(stream), rounds)
@@ -95,7 +96,7 @@ func (s *suite) concurrentCases() cases {
 					return nil
 				})
 			}
-			assert.NoError(t, g.Wait())
+			require.NoError(t, g.Wait())
 			for _, stream := range streams {
 				assert.Len(t, store.whole(stream), 2*appendsByWriter)
 			}

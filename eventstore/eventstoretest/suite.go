@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -48,6 +49,9 @@ func Run(t *testing.T, connect func(t *testing.T) *esdb.Client, traits Traits) {
 		s.group(t, "all", s.allCases())
 		s.group(t, "subscribe", s.subscribeCases())
 		s.group(t, "filter", s.filterCases())
+		s.group(t, "delete", s.deleteCases())
+		s.group(t, "metadata", s.metadataCases())
+		s.group(t, "link", s.linkCases())
 		s.group(t, "batch", s.batchCases())
 	})
 	t.Run("restarting", func(t *testing.T) {
@@ -223,10 +227,8 @@ func proposedIDs(events []esdb.EventData) []uuid.UUID {
 }
 
 func reversed[T any](in []T) []T {
-	out := make([]T, 0, len(in))
-	for i := len(in) - 1; i >= 0; i-- {
-		out = append(out, in[i])
-	}
+	out := slices.Clone(in)
+	slices.Reverse(out)
 	return out
 }
 

@@ -1,0 +1,7 @@
+package embedded
+
+// WithMemTable makes Pebble rotate its log and flush every few kilobytes.
+func (o Options) WithMemTable(bytes int) Options {
+	o.memTableBytes = bytes
+	return o
+}
