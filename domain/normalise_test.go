@@ -291,6 +291,35 @@ func TestNormalise_DecimalsAtAnyDepth(t *testing.T) {
 		`"price":{"price":"3.0"},"size":[1.0,{"size":"1.0"}],"price2":1,"nested":{"price":"4.0"}}`, string(e.Data))
 }
 
+// Which string is a name, and what it names, is easy to lose track of.
+func TestNormalise_NestsAreFollowed(t *testing.T) {
+	for sent, want := range map[string]string{
+		`{"a":{"b":{}},"price":1.0}`:                 `{"a":{"b":{}},"price":"1.0"}`,
+		`{"a":[[{}]],"price":1.0}`:                   `{"a":[[{}]],"price":"1.0"}`,
+		`[[{"a":{}}],{"price":1.0},1.0]`:             `[[{"a":{}}],{"price":"1.0"},1.0]`,
+		`[{"price":1.0},2.0]`:                        `[{"price":"1.0"},2.0]`,
+		`[{"price":"1"},2.0,"2.0"]`:                  `[{"price":"1"},2.0,"2.0"]`,
+		`[{"price":null},2.0]`:                       `[{"price":null},2.0]`,
+		`{"o":{"size":[1.0,{"x":1.0}]}}`:             `{"o":{"size":[1.0,{"x":1.0}]}}`,
+		`{"o":{"size":{"x":1.0}}}`:                   `{"o":{"size":{"x":1.0}}}`,
+		`["x","price",1.0,"price"]`:                  `["x","price",1.0,"price"]`,
+		`{"x":"price","y":1.0}`:                      `{"x":"price","y":1.0}`,
+		`{"a":"\"","price":1.0,"b":"\\","size":1.0}`: `{"a":"\"","price":"1.0","b":"\\","size":"1.0"}`,
+		`{"a\"":{"\\":"}"},"price":1.0}`:             `{"a\"":{"\\":"}"},"price":"1.0"}`,
+		`["]","[","{\"price\":1.0}",{"price":1.0}]`:  `["]","[","{\"price\":1.0}",{"price":"1.0"}]`,
+		`[true,false,null,-0.5e-1,""]`:               `[true,false,null,-0.5e-1,""]`,
+	} {
+		assert.Equal(t, `{"x":`+want+`}`, string(normalise(t, at(`"x":`+sent)).Data), sent)
+		spaced := strings.NewReplacer(`,`, " ,\n", `:`, "\t: ", `[`, `[ `, `]`, ` ]`, `{`, `{ `, `}`, "\r}").Replace(sent)
+		if !strings.Contains(sent, `"]"`) && !strings.Contains(sent, `"}"`) {
+			assert.Equal(t, `{"x":`+want+`}`, string(normalise(t, at(`"x":`+spaced)).Data), spaced)
+		}
+	}
+	e := normalise(t, `{"na\"me":"a\"b\\","event_type":"x\\\"","timestamp":1,"data":{"\"":"\\"},"z":"}"}`)
+	assert.Equal(t, domain.EventType(`x\"`), e.Type)
+	assert.Equal(t, `{"\"":"\\","na\"me":"a\"b\\","z":"}"}`, string(e.Data))
+}
+
 // A check may be named as a quantity is, and an unknown maker may mean anything:
 // what is recorded must not depend on our guess.
 func TestNormalise_WordsUnderDecimalNames(t *testing.T) {
