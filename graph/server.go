@@ -15,7 +15,9 @@ import (
 )
 
 const (
-	keepAlive = 15 * time.Second
+	// A client that answers no ping for twice as long is cut off; it resumes with
+	// the last cursor it has seen.
+	keepAlive = 30 * time.Second
 	initLimit = 10 * time.Second // for a WebSocket client to say connection_init
 )
 

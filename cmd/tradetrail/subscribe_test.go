@@ -40,7 +40,7 @@ func subscribe(t *testing.T, server *process, query string, variables map[string
 	require.Equal(t, "connection_ack", ack.Type)
 	send(map[string]any{"id": "1", "type": "subscribe", "payload": map[string]any{"query": query, "variables": variables}})
 
-	updates := make(chan json.RawMessage, 1024)
+	updates := make(chan json.RawMessage, 1<<17) // room for everything: a reader that stalls answers no pings
 	done := make(chan struct{})
 	t.Cleanup(func() {
 		_ = conn.Close()
@@ -89,7 +89,7 @@ func subscribeSSE(t *testing.T, server *process, query string, variables map[str
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, response.StatusCode)
 	require.Contains(t, response.Header.Get("Content-Type"), "text/event-stream")
-	updates := make(chan json.RawMessage, 1024)
+	updates := make(chan json.RawMessage, 1<<17) // room for everything: a reader that stalls answers no pings
 	t.Cleanup(func() {
 		_ = response.Body.Close()
 		for range updates { // until the reader has ended

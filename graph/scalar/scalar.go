@@ -4,7 +4,6 @@ package scalar
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -15,6 +14,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/shopspring/decimal"
+
+	"github.com/tradetrail/tradetrail/domain"
 )
 
 // MarshalTime writes RFC 3339 in UTC with up to nine digits after the second.
@@ -28,11 +29,11 @@ func MarshalTime(t time.Time) graphql.Marshaler {
 func UnmarshalTime(v any) (time.Time, error) {
 	text, ok := v.(string)
 	if !ok {
-		return time.Time{}, fmt.Errorf("a Time must be a string, not %T", v)
+		return time.Time{}, domain.Rejectf(domain.CodeWrongType, "", "a Time must be a string, not %T", v)
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%.64q is not an RFC 3339 time with a zone", text)
+		return time.Time{}, domain.Rejectf(domain.CodeInvalid, "", "%.64q is not an RFC 3339 time with a zone", text)
 	}
 	return t.UTC(), nil
 }
@@ -52,15 +53,21 @@ func MarshalDuration(d time.Duration) graphql.Marshaler {
 	})
 }
 
-// UnmarshalDuration reads Go's notation (90s, 1h30m).
+// UnmarshalDuration reads hours, minutes and seconds of ISO 8601: PT1H30M,
+// -PT0.001S. Years to days have no fixed length, or are ambiguous, and are refused.
 func UnmarshalDuration(v any) (time.Duration, error) {
 	text, ok := v.(string)
 	if !ok {
-		return 0, fmt.Errorf("a Duration must be a string, not %T", v)
+		return 0, domain.Rejectf(domain.CodeWrongType, "", "a Duration must be a string, not %T", v)
 	}
-	d, err := time.ParseDuration(strings.ToLower(strings.TrimPrefix(text, "PT")))
-	if err != nil {
-		return 0, fmt.Errorf("%.64q is not a duration such as PT90S", text)
+	positive, negative := strings.CutPrefix(text, "-")
+	units, ok := strings.CutPrefix(positive, "PT")
+	d, err := time.ParseDuration(strings.NewReplacer("H", "h", "M", "m", "S", "s").Replace(units))
+	if !ok || err != nil || d < 0 || strings.ContainsAny(units, "hmsnuµ") {
+		return 0, domain.Rejectf(domain.CodeInvalid, "", "%.64q is not a duration such as PT90S", text)
+	}
+	if negative {
+		d = -d
 	}
 	return d, nil
 }
@@ -72,20 +79,16 @@ func MarshalDecimal(d decimal.Decimal) graphql.Marshaler {
 
 // UnmarshalDecimal reads a string or a whole number; floats have lost digits
 // before they get here and are refused.
-func UnmarshalDecimal(v any) (decimal.Decimal, error) {
+func UnmarshalDecimal(v any) (domain.Decimal, error) {
 	switch v := v.(type) {
 	case string:
-		d, err := decimal.NewFromString(v)
-		if err != nil {
-			return decimal.Decimal{}, fmt.Errorf("%.64q is not a decimal number", v)
-		}
-		return d, nil
+		return domain.ParseDecimal(v)
+	case json.Number:
+		return domain.ParseDecimal(v.String())
 	case int64:
 		return decimal.NewFromInt(v), nil
-	case json.Number:
-		return UnmarshalDecimal(v.String())
 	default:
-		return decimal.Decimal{}, fmt.Errorf("a Decimal must be a string, not %T", v)
+		return domain.Decimal{}, domain.Rejectf(domain.CodeWrongType, "", "a Decimal must be a string, not %T", v)
 	}
 }
 
@@ -105,7 +108,7 @@ func MarshalJSON(v jsontext.Value) graphql.Marshaler {
 // before they get here, and are refused.
 func UnmarshalJSON(v any) (jsontext.Value, error) {
 	if hasFloat(v) {
-		return nil, errors.New("write fractions in a query's text as strings, or send them as variables")
+		return nil, domain.Rejectf(domain.CodeInvalid, "", "write fractions in a query's text as strings, or send them as variables")
 	}
 	data, err := json.Marshal(v)
 	if err != nil {

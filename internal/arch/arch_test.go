@@ -1,0 +1,89 @@
+// Package arch_test holds the import rule: data flows downhill. It is a test
+// over `go list`, so it can't be forgotten.
+package arch_test
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/tradetrail/tradetrail/"
+
+// allowed says which of our folders each folder may import, besides itself and
+// what is below it. What is not listed may import nothing of ours.
+var allowed = map[string][]string{
+	"domain":              {},
+	"eventstore":          {"domain"},
+	"eventstore/embedded": {}, // speaks the protocol; knows nothing of audit events
+	"ingest":              {"domain", "eventstore"},
+	"projections":         {"domain", "eventstore"},
+	"graph":               {"domain", "ingest", "projections/views"},
+	"internal/rest":       {"domain", "ingest", "projections/views"},
+	"internal/config":     {"domain"},
+	"internal/obs":        {"domain"},
+	"internal/remote":     {"domain", "ingest"},
+	"internal/app":        {"domain", "eventstore", "ingest", "projections", "graph", "internal"},
+	"cmd/tradetrail":      {"domain", "ingest", "internal"},
+	"deploy":              {},
+	"internal/arch":       {},
+}
+
+func TestImports_FlowDownhill(t *testing.T) {
+	type pkg struct {
+		ImportPath string
+		Imports    []string
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", module+"...")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	found := 0
+	for decoder := json.NewDecoder(out); ; found++ {
+		var p pkg
+		err := decoder.Decode(&p)
+		if err == io.EOF { //nolint:errorlint // Decode returns it bare
+			break
+		}
+		require.NoError(t, err)
+		from := strings.TrimPrefix(p.ImportPath, module)
+		folder, rule := ruleOf(from)
+		if !assert.NotNil(t, rule, "%s stands in no folder of the import rule", from) {
+			continue
+		}
+		for _, imported := range p.Imports {
+			to, ours := strings.CutPrefix(imported, module)
+			if ours && !below(to, folder) {
+				assert.True(t, permitted(to, rule), "%s imports %s: data flows downhill", from, to)
+			}
+		}
+	}
+	require.NoError(t, cmd.Wait())
+	assert.Greater(t, found, 10)
+}
+
+// ruleOf finds the longest listed folder that a package stands in.
+func ruleOf(path string) (folder string, rule []string) {
+	for candidate, r := range allowed {
+		if below(path, candidate) && len(candidate) > len(folder) {
+			folder, rule = candidate, r
+		}
+	}
+	return folder, rule
+}
+
+func below(path, folder string) bool { return path == folder || strings.HasPrefix(path, folder+"/") }
+
+func permitted(to string, rule []string) bool {
+	for _, folder := range rule {
+		if below(to, folder) {
+			return true
+		}
+	}
+	return false
+}
