@@ -70,7 +70,7 @@ func (f *Feed) Subscribe(ctx context.Context, topic string) (<-chan *message.Mes
 	out := make(chan *message.Message)
 	f.wg.Go(func() {
 		defer cancel()
-		defer context.AfterFunc(f.life, cancel)()
+		defer context.AfterFunc(f.life, cancel)() //nolint:contextcheck // the feed's own end ends it too
 		defer close(out)
 		for attempt := 0; ctx.Err() == nil; attempt++ {
 			delivered, err := f.follow(ctx, out)
@@ -105,7 +105,7 @@ func (f *Feed) follow(ctx context.Context, out chan<- *message.Message) (deliver
 	follower := f.store.Follow(ctx, after)
 	defer follower.Close()
 	for {
-		next, err := follower.Next(ctx, MaxSlice)
+		next, err := f.next(ctx, follower, after)
 		if err != nil {
 			return delivered, err
 		}
@@ -119,6 +119,32 @@ func (f *Feed) follow(ctx context.Context, out chan<- *message.Message) (deliver
 		}
 		if next.CaughtUp {
 			f.reached()
+		}
+	}
+}
+
+// checkEvery is how often an idle feed asks whether the projections still stand
+// where it left them.
+const checkEvery = 2 * time.Second
+
+// next is the follower's Next. While nothing comes it looks after the
+// projections: if they lose what they had, as after a restart of a Redis without
+// a disk, the next event may be hours away.
+func (f *Feed) next(ctx context.Context, follower *eventstore.Follower, after domain.Position) (eventstore.Slice, error) {
+	for {
+		waiting, cancel := context.WithTimeout(ctx, checkEvery)
+		slice, err := follower.Next(waiting, MaxSlice)
+		idle := waiting.Err() != nil && ctx.Err() == nil
+		cancel()
+		if err == nil || !idle {
+			return slice, err
+		}
+		stand, err := f.start(ctx)
+		if err != nil {
+			return eventstore.Slice{}, fmt.Errorf("reading where the projections stand: %w", err)
+		}
+		if stand.Compare(after) < 0 {
+			return eventstore.Slice{}, fmt.Errorf("the projections were at %s and are at %s", after, stand)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (eventsView) fold(ctx context.Context, _ redis.Cmdable, k keys, events []fe
 		}
 		value, err := json.Marshal(body{e.Stream, e.Revision, e.Payload})
 		if err != nil {
-			return nil, nil, damaged("an event at %s that is no JSON", e.Position)
+			continue // readable but no JSON that may be written: readers turn to the store
 		}
 		writes = append(writes, write{k.at("b", place(e.Position)), value})
 	}

@@ -78,6 +78,20 @@ func (g *Generation) readCursor(ctx context.Context, r redis.Cmdable) (domain.Po
 // the topics that changed, and whether events were skipped. Two processes may
 // apply to one generation: one of them wins each slice, the other then skips it.
 func (g *Generation) Apply(ctx context.Context, slice feed.Slice) (topics []string, skipped bool, err error) {
+	for range maxRaces {
+		topics, skipped, err = g.apply(ctx, slice)
+		if !errors.Is(err, redis.TxFailedErr) {
+			break
+		}
+	}
+	return topics, skipped, err
+}
+
+// maxRaces is how often a slice is tried when another process was faster. It
+// must have applied something each time, so the end comes soon.
+const maxRaces = 8
+
+func (g *Generation) apply(ctx context.Context, slice feed.Slice) (topics []string, skipped bool, err error) {
 	if len(slice.Events) == 0 {
 		return nil, false, nil
 	}
@@ -111,10 +125,6 @@ func (g *Generation) Apply(ctx context.Context, slice feed.Slice) (topics []stri
 		return err
 	}
 	err = g.client.Watch(ctx, attempt, g.keys.cursor())
-	if errors.Is(err, redis.TxFailedErr) {
-		// Another process applied it, or part of it: look again, later.
-		return nil, false, unavailable("applying to "+g.view.name()+": the cursor moved", err)
-	}
 	if err != nil && !errors.Is(err, ErrGap) {
 		return nil, false, unavailable("applying to "+g.view.name(), err)
 	}
@@ -127,9 +137,11 @@ func (g *Generation) Hash(ctx context.Context) (string, error) {
 	return hashKeys(ctx, g.client, g.keys.prefix)
 }
 
-// drop removes the generation once its last reader is done.
+// drop removes the generation once its last reader is done. It must not be the
+// live one: then whoever comes to read it meanwhile sees that and turns to the
+// live one, without waiting for the removal.
 func (g *Generation) drop(ctx context.Context) error {
 	g.readers.Lock()
-	defer g.readers.Unlock()
+	g.readers.Unlock() //nolint:staticcheck // waiting for the readers is all that is wanted
 	return drop(ctx, g.client, g.keys.prefix)
 }

@@ -119,7 +119,7 @@ func (v ownersView) fold(ctx context.Context, r redis.Cmdable, k keys, events []
 		lists.add(k.at("t", owner), place(e.Position))
 		changed[owner] = append(changed[owner], e.Event)
 	}
-	stats, err := v.readStats(ctx, r, k, slices.Collect(maps.Keys(changed)))
+	stats, err := readStats(ctx, r, k, slices.Collect(maps.Keys(changed)))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -147,7 +147,8 @@ func (v ownersView) fold(ctx context.Context, r redis.Cmdable, k keys, events []
 	}, topics, nil
 }
 
-func (v ownersView) readStats(ctx context.Context, r redis.Cmdable, k keys, owners []string) (map[string]Stats, error) {
+// readStats reads the statistics of owners; those nobody knows are missing.
+func readStats(ctx context.Context, r redis.Cmdable, k keys, owners []string) (map[string]Stats, error) {
 	values, err := readStrings(ctx, r, k, "s", owners)
 	if err != nil {
 		return nil, err
@@ -156,7 +157,7 @@ func (v ownersView) readStats(ctx context.Context, r redis.Cmdable, k keys, owne
 	for owner, value := range values {
 		var s Stats
 		if err := json.Unmarshal(jsontext.Value(value), &s); err != nil {
-			return nil, damaged("unreadable statistics of %s %s", v.kind, owner)
+			return nil, damaged("unreadable statistics of %s", owner)
 		}
 		stats[owner] = s
 	}

@@ -36,14 +36,21 @@ func (s *Set) chainEvents(ctx context.Context, order string) ([]domain.Located, 
 		return nil, false, err
 	}
 	defer done()
-	own, err := s.list(ctx, live, live.keys.at("c", order))
+	// A chain is in several lists, which grow while they are read. What came after
+	// the cursor is left out: else an event could be there and one before it not,
+	// and a follower would go past it.
+	upTo, err := live.Cursor(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	own, err := s.list(ctx, live, live.keys.at("c", order), upTo)
 	if err != nil || len(own) == 0 {
 		return nil, false, err
 	}
 	events, err := domain.CollectChain(order, own, func(refs []domain.Ref) ([][]domain.Located, error) {
 		found := make([][]domain.Located, 0, len(refs))
 		for _, ref := range refs {
-			events, err := s.list(ctx, live, live.keys.at("r", refTopic(ref)))
+			events, err := s.list(ctx, live, live.keys.at("r", refTopic(ref)), upTo)
 			if err != nil {
 				return nil, err
 			}
@@ -54,11 +61,21 @@ func (s *Set) chainEvents(ctx context.Context, order string) ([]domain.Located, 
 	return events, err == nil, err
 }
 
-// list reads a whole list of places and the events there.
-func (s *Set) list(ctx context.Context, live *Generation, key string) ([]domain.Located, error) {
+// list reads a whole list of places up to a position, and the events there.
+func (s *Set) list(ctx context.Context, live *Generation, key string, upTo domain.Position) ([]domain.Located, error) {
 	places, err := live.client.LRange(ctx, key, 0, -1).Result()
 	if err != nil {
 		return nil, unavailable("reading "+key, err)
+	}
+	for len(places) > 0 {
+		last, err := parsePlace(places[len(places)-1])
+		if err != nil {
+			return nil, err
+		}
+		if last.Compare(upTo) <= 0 {
+			break
+		}
+		places = places[:len(places)-1]
 	}
 	return s.bodies(ctx, places)
 }
@@ -122,7 +139,7 @@ func (s *Set) Owner(ctx context.Context, kind, id string) (stats Stats, ok bool,
 		return Stats{}, false, err
 	}
 	defer done()
-	found, err := slot.view.(ownersView).readStats(ctx, live.client, live.keys, []string{id})
+	found, err := readStats(ctx, live.client, live.keys, []string{id})
 	if err != nil {
 		return Stats{}, false, err
 	}
@@ -140,18 +157,24 @@ type Page[T any] struct {
 // OwnerEvents reads the events with index from up to, and without, to; in the
 // order of the log.
 func (s *Set) OwnerEvents(ctx context.Context, kind, id string, from, to int64) (Page[domain.Located], error) {
-	places, err := s.window(ctx, kind, "t", id, from, to)
+	page, _, err := s.trail(ctx, kind, id, from, to)
+	return page, err
+}
+
+// trail is OwnerEvents, and which generation it read.
+func (s *Set) trail(ctx context.Context, kind, id string, from, to int64) (Page[domain.Located], *Generation, error) {
+	places, live, err := s.window(ctx, kind, "t", id, from, to)
 	if err != nil {
-		return Page[domain.Located]{}, err
+		return Page[domain.Located]{}, nil, err
 	}
 	events, err := s.bodies(ctx, places.Items)
-	return Page[domain.Located]{First: places.First, Items: events, Total: places.Total}, err
+	return Page[domain.Located]{First: places.First, Items: events, Total: places.Total}, live, err
 }
 
 // OwnerOrders reads the orders with index from up to, and without, to; in the
 // order in which they appeared.
 func (s *Set) OwnerOrders(ctx context.Context, kind, id string, from, to int64) (Page[domain.Order], error) {
-	ids, err := s.window(ctx, kind, "n", id, from, to)
+	ids, _, err := s.window(ctx, kind, "n", id, from, to)
 	if err != nil {
 		return Page[domain.Order]{}, err
 	}
@@ -169,26 +192,33 @@ func (s *Set) OwnerOrders(ctx context.Context, kind, id string, from, to int64) 
 
 // OwnerIndexAfter finds the index of the owner's first event after a position.
 func (s *Set) OwnerIndexAfter(ctx context.Context, kind, id string, after domain.Position) (int64, error) {
-	slot, err := s.slot(kind)
-	if err != nil {
-		return 0, err
-	}
-	live, done, err := s.read(slot)
-	if err != nil {
-		return 0, err
-	}
-	defer done()
-	return indexAfter(ctx, live.client, live.keys.at("t", id), after)
+	index, _, err := s.search(ctx, kind, id, after)
+	return index, err
 }
 
-func (s *Set) window(ctx context.Context, kind, what, id string, from, to int64) (Page[string], error) {
+// search is OwnerIndexAfter, and which generation it read.
+func (s *Set) search(ctx context.Context, kind, id string, after domain.Position) (int64, *Generation, error) {
 	slot, err := s.slot(kind)
 	if err != nil {
-		return Page[string]{}, err
+		return 0, nil, err
 	}
 	live, done, err := s.read(slot)
 	if err != nil {
-		return Page[string]{}, err
+		return 0, nil, err
+	}
+	defer done()
+	index, err := indexAfter(ctx, live.client, live.keys.at("t", id), after)
+	return index, live, err
+}
+
+func (s *Set) window(ctx context.Context, kind, what, id string, from, to int64) (Page[string], *Generation, error) {
+	slot, err := s.slot(kind)
+	if err != nil {
+		return Page[string]{}, nil, err
+	}
+	live, done, err := s.read(slot)
+	if err != nil {
+		return Page[string]{}, nil, err
 	}
 	defer done()
 	key := live.keys.at(what, id)
@@ -203,13 +233,13 @@ func (s *Set) window(ctx context.Context, kind, what, id string, from, to int64)
 		}
 		return nil
 	}); err != nil {
-		return Page[string]{}, unavailable("reading "+key, err)
+		return Page[string]{}, nil, unavailable("reading "+key, err)
 	}
 	page := Page[string]{First: from, Total: total.Val()}
 	if items != nil {
 		page.Items = items.Val()
 	}
-	return page, nil
+	return page, live, nil
 }
 
 // followPage is how many events a live reader takes at a time.
@@ -225,25 +255,34 @@ func (s *Set) FollowOwner(ctx context.Context, kind, id string, after *domain.Po
 		return nil, err
 	}
 	return func(yield func(domain.Located, error) bool) {
-		index := int64(-1)
+		var index int64
+		var found *Generation // in which index was found
 		for {
-			// A list is a function of the log: an index means the same event in every
-			// generation. While a view catches up the first index may be too low,
-			// never too high, so what comes again is left out.
 			var err error
 			var page Page[domain.Located]
-			if index < 0 {
-				index, err = s.OwnerIndexAfter(ctx, kind, id, from)
+			var read *Generation
+			if found == nil {
+				index, found, err = s.search(ctx, kind, id, from)
 			}
 			if err == nil {
-				page, err = s.OwnerEvents(ctx, kind, id, index, index+followPage)
-			} else {
-				index = -1
+				page, read, err = s.trail(ctx, kind, id, index, index+followPage)
 			}
 			if err != nil && !again(ctx, err) {
-				yield(domain.Located{}, err)
+				if ctx.Err() == nil {
+					yield(domain.Located{}, err)
+				}
 				return
 			}
+			if err != nil || read != found {
+				// The view was rebuilt. Where the two builds differ, an index means one
+				// event in this one and another in that one.
+				found = nil
+			}
+			if err == nil && found == nil {
+				continue
+			}
+			// While a view catches up, the index that was found may be too low, never
+			// too high: what comes again is left out.
 			for _, e := range page.Items {
 				if e.Position.Compare(from) <= 0 {
 					continue
@@ -264,6 +303,10 @@ func (s *Set) FollowOwner(ctx context.Context, kind, id string, after *domain.Po
 // FollowChain follows the events of an order's chain after a position, those
 // there are and those to come, each once, in the order of the log; nil means
 // from now on, and now is the moment of the call. It ends with ctx.
+//
+// A later event may link earlier ones to the chain, say the order's first mention
+// of its recommendation. A follower that is past their positions is not told of
+// them, since it could not be resumed from there; Chain has them.
 func (s *Set) FollowChain(ctx context.Context, order string, after *domain.Position) (iter.Seq2[domain.Located, error], error) {
 	wake, from, err := s.tune(ctx, s.slots[ordersSlot].view.name(), orderTopic(order), after)
 	if err != nil {
@@ -273,7 +316,9 @@ func (s *Set) FollowChain(ctx context.Context, order string, after *domain.Posit
 		for {
 			events, _, err := s.chainEvents(ctx, order)
 			if err != nil && !again(ctx, err) {
-				yield(domain.Located{}, err)
+				if ctx.Err() == nil {
+					yield(domain.Located{}, err)
+				}
 				return
 			}
 			slices.SortFunc(events, func(a, b domain.Located) int { return a.Position.Compare(b.Position) })

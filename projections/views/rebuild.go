@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"strings"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/eventstore"
@@ -34,6 +36,10 @@ func (r Rebuilt) Equal() bool { return r.Hash == r.Before }
 // ErrRebuilding says that the view is being rebuilt already.
 var ErrRebuilding = &domain.Error{Class: domain.ClassConflict, Code: "rebuild_running", Message: "the view is being rebuilt already"}
 
+// errReplaced says that another process has rebuilt the view, or that Redis has
+// lost it.
+var errReplaced = &domain.Error{Class: domain.ClassConflict, Code: "view_replaced", Message: "the live view was replaced meanwhile"}
+
 // Rebuild makes a view anew from the log beside the live one, compares the two,
 // and switches readers over. The live view is read and written until the switch;
 // for the comparison alone new events wait. When ctx ends before the switch the
@@ -56,10 +62,12 @@ func (s *Set) Rebuild(ctx context.Context, name string) (Rebuilt, error) {
 	fresh := newGeneration(s.client, slot.view, int(number))
 	b := &builder{generation: fresh, progress: &slot.progress, follower: s.store.Follow(ctx, domain.Position{})}
 	defer b.follower.Close()
-	rebuilt, old, err := s.rebuild(ctx, slot, b)
-	doomed := old
+	rebuilt, doomed, err := s.rebuild(ctx, slot, b)
 	if err != nil {
-		err, doomed = fmt.Errorf("rebuilding %s: %w", name, err), fresh
+		err = fmt.Errorf("rebuilding %s: %w", name, err)
+	}
+	if doomed == nil {
+		return rebuilt, err
 	}
 	if dropErr := doomed.drop(context.WithoutCancel(ctx)); dropErr != nil {
 		s.log.WarnContext(ctx, "an old generation could not be removed", slog.String("view", name),
@@ -69,46 +77,94 @@ func (s *Set) Rebuild(ctx context.Context, name string) (Rebuilt, error) {
 }
 
 // rebuild catches up twice: first at leisure, then, with the live view held
-// still, for the rest. It returns the generation that is read no more.
-func (s *Set) rebuild(ctx context.Context, slot *slot, b *builder) (Rebuilt, *Generation, error) {
+// still, for the rest. It returns the generation that is read no more, or never
+// was; nil if that is not known.
+func (s *Set) rebuild(ctx context.Context, slot *slot, b *builder) (rebuilt Rebuilt, doomed *Generation, err error) {
+	fresh := b.generation
 	live := slot.live.Load()
 	if live == nil {
-		return Rebuilt{}, nil, errNotStarted
+		return Rebuilt{}, fresh, unavailable("rebuilding "+slot.view.name(), errNotStarted)
 	}
-	target, err := live.Cursor(ctx)
+	target, err := s.target(ctx, live)
 	if err != nil {
-		return Rebuilt{}, nil, err
+		return Rebuilt{}, fresh, err
 	}
 	if err := b.build(ctx, target); err != nil {
-		return Rebuilt{}, nil, err
+		return Rebuilt{}, fresh, err
 	}
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	if slot.live.Load() != live {
-		return Rebuilt{}, nil, errors.New("the live generation was replaced meanwhile")
+		return Rebuilt{}, fresh, errReplaced
 	}
-	if target, err = live.Cursor(ctx); err != nil {
-		return Rebuilt{}, nil, err
+	if target, err = s.target(ctx, live); err != nil {
+		return Rebuilt{}, fresh, err
 	}
 	if err := b.build(ctx, target); err != nil {
-		return Rebuilt{}, nil, err
+		return Rebuilt{}, fresh, err
 	}
-	rebuilt := Rebuilt{Name: slot.view.name(), Generation: b.generation.number, Events: b.done.Events, Position: target}
+	rebuilt = Rebuilt{Name: slot.view.name(), Generation: fresh.number, Events: b.done.Events, Position: b.done.Position}
 	if rebuilt.Before, err = live.Hash(ctx); err != nil {
-		return Rebuilt{}, nil, err
+		return Rebuilt{}, fresh, err
 	}
-	if rebuilt.Hash, err = b.generation.Hash(ctx); err != nil {
-		return Rebuilt{}, nil, err
+	if rebuilt.Hash, err = fresh.Hash(ctx); err != nil {
+		return Rebuilt{}, fresh, err
 	}
 	if !rebuilt.Equal() {
 		s.log.ErrorContext(ctx, "a view differed from the log and was replaced", slog.String("view", rebuilt.Name),
-			slog.String("position", target.String()), slog.String("before", rebuilt.Before), slog.String("after", rebuilt.Hash))
+			slog.String("position", rebuilt.Position.String()), slog.String("before", rebuilt.Before), slog.String("after", rebuilt.Hash))
 	}
-	if err := s.activate(ctx, slot.view, b.generation.number); err != nil {
-		return Rebuilt{}, nil, err
+	if err := ctx.Err(); err != nil {
+		return Rebuilt{}, fresh, err
 	}
-	slot.live.Store(b.generation)
+	if known, err := s.change(context.WithoutCancel(ctx), slot.view, fresh); err != nil {
+		if !known {
+			fresh = nil
+		}
+		return Rebuilt{}, fresh, err
+	}
+	slot.live.Store(fresh)
 	return rebuilt, live, nil
+}
+
+// target is where the live view stands, or the end of the log if that is
+// earlier: a view that claims more than there is was tampered with, or belongs to
+// another log, and nobody must wait for what does not come.
+func (s *Set) target(ctx context.Context, live *Generation) (domain.Position, error) {
+	cursor, err := live.Cursor(ctx)
+	if err != nil {
+		return domain.Position{}, err
+	}
+	for r, err := range s.store.Backwards(ctx, domain.EndPosition, math.MaxUint64) {
+		if err != nil {
+			return domain.Position{}, err
+		}
+		if strings.HasPrefix(r.Stream, "$") {
+			continue // the feed leaves system events out
+		}
+		if r.Position.Compare(cursor) < 0 {
+			return r.Position, nil
+		}
+		return cursor, nil
+	}
+	return domain.Position{}, nil
+}
+
+// change makes a generation the one that is read. A lost answer does not mean a
+// lost write, so after an error it looks; where it can't see, known is false and
+// neither generation may be removed: the next Start may find either of them.
+func (s *Set) change(ctx context.Context, v view, to *Generation) (known bool, err error) {
+	if err = s.activate(ctx, v, to.number); err == nil {
+		return true, nil
+	}
+	active, readErr := s.client.HGet(ctx, activeKey, v.name()).Result()
+	if readErr != nil {
+		return false, errors.Join(err, readErr)
+	}
+	if active == activeValue(v, to.number) {
+		return true, nil
+	}
+	return true, err
 }
 
 // builder applies the log to a new generation, up to a position and no further.

@@ -83,6 +83,9 @@ func unavailable(doing string, err error) error {
 	return &domain.Error{Class: domain.ClassTransient, Code: "views_unavailable", Message: doing, Err: err}
 }
 
+// scanChunk is how many keys are scanned, hashed or dropped at a time.
+const scanChunk = 1000
+
 // scan calls fn with every key below prefix, one call at a time, keys in no
 // order and some perhaps twice.
 func scan(ctx context.Context, client redis.UniversalClient, prefix string, fn func(keys []string) error) error {
@@ -90,13 +93,14 @@ func scan(ctx context.Context, client redis.UniversalClient, prefix string, fn f
 	one := func(ctx context.Context, node redis.Cmdable) error {
 		var cursor uint64
 		for {
-			keys, next, err := node.Scan(ctx, cursor, escapeGlob(prefix)+"*", 1000).Result()
+			keys, next, err := node.Scan(ctx, cursor, escapeGlob(prefix)+"*", scanChunk).Result()
 			if err != nil {
 				return unavailable("scanning "+prefix, err)
 			}
-			if len(keys) > 0 {
+			// A server may answer with all keys at once; the in-process one does.
+			for some := range slices.Chunk(keys, scanChunk) {
 				mu.Lock()
-				err = fn(keys)
+				err = fn(some)
 				mu.Unlock()
 				if err != nil {
 					return err
@@ -129,7 +133,6 @@ func drop(ctx context.Context, client redis.UniversalClient, prefix string) erro
 func hashKeys(ctx context.Context, client redis.UniversalClient, prefix string) (string, error) {
 	// Keys are hashed one by one and the digests sorted, so memory is 32 bytes a key.
 	var digests [][sha256.Size]byte
-	seen := make(map[[sha256.Size]byte]struct{})
 	err := scan(ctx, client, prefix, func(keys []string) error {
 		kinds := make([]*redis.StatusCmd, len(keys))
 		if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -153,11 +156,7 @@ func hashKeys(ctx context.Context, client redis.UniversalClient, prefix string) 
 			digest := sha256.New()
 			fmt.Fprintf(digest, "%s\x00%s\x00", strings.TrimPrefix(key, prefix), kinds[i].Val())
 			values[i](digest)
-			sum := [sha256.Size]byte(digest.Sum(nil))
-			if _, twice := seen[sum]; !twice {
-				seen[sum] = struct{}{}
-				digests = append(digests, sum)
-			}
+			digests = append(digests, [sha256.Size]byte(digest.Sum(nil)))
 		}
 		return nil
 	})
@@ -166,7 +165,7 @@ func hashKeys(ctx context.Context, client redis.UniversalClient, prefix string) 
 	}
 	slices.SortFunc(digests, func(a, b [sha256.Size]byte) int { return slices.Compare(a[:], b[:]) })
 	total := sha256.New()
-	for _, d := range digests {
+	for _, d := range slices.Compact(digests) { // a scan may return a key twice
 		total.Write(d[:])
 	}
 	return hex.EncodeToString(total.Sum(nil)), nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,7 +34,8 @@ type Set struct {
 	hub    *hub
 	slots  []*slot
 
-	applying sync.Mutex // held for the duration of an Apply, and of a switch of generations
+	applying sync.Mutex // held for the duration of an Apply, of a Start, and of a switch of generations
+	unsure   bool       // an Apply failed: it may have changed what nobody was told of; guarded by applying
 }
 
 // slot is the place of one view.
@@ -79,6 +81,10 @@ func (s *Set) slot(name string) (*slot, error) {
 // there is none or its version is another. It returns the lowest cursor: where
 // the feed has to begin. It may be called again at any time.
 func (s *Set) Start(ctx context.Context) (domain.Position, error) {
+	// A switch of generations must not come between reading which are active and
+	// taking them.
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	active, err := s.client.HGetAll(ctx, activeKey).Result()
 	if err != nil {
 		return domain.Position{}, unavailable("reading which views are active", err)
@@ -87,7 +93,7 @@ func (s *Set) Start(ctx context.Context) (domain.Position, error) {
 	for _, slot := range s.slots {
 		number, version := parseActive(active[slot.view.name()])
 		if number == 0 || version != slot.view.version() {
-			if number, err = s.begin(ctx, slot); err != nil {
+			if number, err = s.begin(ctx, slot.view); err != nil {
 				return domain.Position{}, err
 			}
 		}
@@ -95,6 +101,7 @@ func (s *Set) Start(ctx context.Context) (domain.Position, error) {
 		if live == nil || live.number != number {
 			live = newGeneration(s.client, slot.view, number)
 			slot.live.Store(live)
+			s.unsure = true
 		}
 		cursor, err := live.Cursor(ctx)
 		if err != nil {
@@ -103,6 +110,12 @@ func (s *Set) Start(ctx context.Context) (domain.Position, error) {
 		if cursor.Compare(lowest) < 0 {
 			lowest = cursor
 		}
+	}
+	if s.unsure {
+		// What a failed Apply did after all is before the cursors just read, so it
+		// does not come again and nobody else will wake those who wait for it.
+		s.hub.notifyAll()
+		s.unsure = false
 	}
 	return lowest, nil
 }
@@ -117,18 +130,44 @@ func parseActive(text string) (generation, version int) {
 	return generation, version
 }
 
-// begin starts a view from nothing and makes it the one that is read.
-func (s *Set) begin(ctx context.Context, slot *slot) (int, error) {
-	number, err := s.client.Incr(ctx, generationKey).Result()
-	if err != nil {
-		return 0, unavailable("numbering a generation of "+slot.view.name(), err)
+// begin starts a view from nothing and makes it the one that is read. Processes
+// that do so at the same time agree on one generation.
+func (s *Set) begin(ctx context.Context, v view) (number int, err error) {
+	attempt := func(tx *redis.Tx) error {
+		active, err := tx.HGet(ctx, activeKey, v.name()).Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return err
+		}
+		var version int
+		if number, version = parseActive(active); number != 0 && version == v.version() {
+			return nil
+		}
+		next, err := tx.Incr(ctx, generationKey).Result()
+		if err != nil {
+			return err
+		}
+		number = int(next)
+		_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			p.HSet(ctx, activeKey, v.name(), activeValue(v, number))
+			return nil
+		})
+		return err
 	}
-	return int(number), s.activate(ctx, slot.view, int(number))
+	for range maxRaces {
+		if err = s.client.Watch(ctx, attempt, activeKey); !errors.Is(err, redis.TxFailedErr) {
+			break
+		}
+	}
+	return number, unavailable("beginning a generation of "+v.name(), err)
+}
+
+func activeValue(v view, number int) string {
+	return strconv.Itoa(number) + ":" + strconv.Itoa(v.version())
 }
 
 func (s *Set) activate(ctx context.Context, v view, number int) error {
-	value := strconv.Itoa(number) + ":" + strconv.Itoa(v.version())
-	return unavailable("activating a generation of "+v.name(), s.client.HSet(ctx, activeKey, v.name(), value).Err())
+	return unavailable("activating a generation of "+v.name(),
+		s.client.HSet(ctx, activeKey, v.name(), activeValue(v, number)).Err())
 }
 
 // Apply folds a slice into every view and wakes those who wait for what
@@ -138,17 +177,26 @@ func (s *Set) Apply(ctx context.Context, slice feed.Slice) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	// Bodies first, so that who follows a reference seldom has to ask the store.
-	if err := s.applyTo(ctx, s.slots[0], slice); err != nil {
-		return err
+	err := s.applyTo(ctx, s.slots[eventsSlot], slice)
+	if err == nil {
+		group, ctx := errgroup.WithContext(ctx)
+		for _, slot := range s.slots[eventsSlot+1:] {
+			group.Go(func() error { return s.applyTo(ctx, slot, slice) })
+		}
+		err = group.Wait()
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, slot := range s.slots[1:] {
-		group.Go(func() error { return s.applyTo(ctx, slot, slice) })
-	}
-	return group.Wait()
+	s.unsure = s.unsure || err != nil
+	return err
 }
 
-func (s *Set) applyTo(ctx context.Context, slot *slot, slice feed.Slice) error {
+func (s *Set) applyTo(ctx context.Context, slot *slot, slice feed.Slice) (err error) {
+	defer func() {
+		// The views run in goroutines of their own: nobody above would see a panic,
+		// and the process would end with all its other views.
+		if p := recover(); p != nil {
+			err = fmt.Errorf("applying to %s: panic: %v\n%s", slot.view.name(), p, debug.Stack())
+		}
+	}()
 	live := slot.live.Load()
 	if live == nil {
 		return unavailable("applying to "+slot.view.name(), errNotStarted)

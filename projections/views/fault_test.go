@@ -1,0 +1,286 @@
+package views_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/projections/viewstest"
+)
+
+// The ways in which an exchange with Redis goes wrong.
+type fault int
+
+const (
+	lost         fault = iota // not sent: nothing was persisted
+	answerLost                // sent and done, but reported as lost
+	cancelBefore              // the caller gives up before sending
+	faults
+)
+
+var errProvoked = errors.New("provoked")
+
+// faulty is a go-redis hook that makes some exchanges fail. It acts on commands
+// and transactions alike, so every read and every write of a fold is hit.
+type faulty struct {
+	mu     sync.Mutex
+	random *rand.Rand
+	rate   float64 // 0: everything works
+	hit    [faults]int
+}
+
+func (f *faulty) set(rate float64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rate = rate
+}
+
+func (f *faulty) next() (fault, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.random.Float64() >= f.rate {
+		return 0, false
+	}
+	kind := fault(f.random.IntN(int(faults)))
+	f.hit[kind]++
+	return kind, true
+}
+
+func (f *faulty) around(ctx context.Context, send func(context.Context) error) error {
+	kind, hit := f.next()
+	if !hit {
+		return send(ctx)
+	}
+	switch kind {
+	case lost:
+		return errProvoked
+	case cancelBefore:
+		ctx, cancel := context.WithCancel(ctx)
+		cancel()
+		return errors.Join(errProvoked, send(ctx))
+	default: // answerLost
+		if err := send(ctx); err != nil {
+			return err
+		}
+		return errProvoked
+	}
+}
+
+func (f *faulty) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (f *faulty) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := f.around(ctx, func(ctx context.Context) error { return next(ctx, cmd) })
+		if err != nil {
+			cmd.SetErr(err)
+		}
+		return err
+	}
+}
+
+func (f *faulty) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := f.around(ctx, func(ctx context.Context) error { return next(ctx, cmds) })
+		if err != nil {
+			for _, cmd := range cmds {
+				cmd.SetErr(err)
+			}
+		}
+		return err
+	}
+}
+
+// Every exchange of an application fails now and then, before or after it took
+// effect; what is applied again must not be there twice.
+func TestApply_ExactlyOnceUnderFaults(t *testing.T) {
+	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
+		log := viewstest.Log(withForeign(viewstest.History(21, 300)))
+		want := straight(t, log)
+		for seed := range uint64(3) {
+			r.Flush(t)
+			client := r.Dial(t)
+			broken := &faulty{random: rand.New(rand.NewPCG(seed, 3))}
+			client.AddHook(broken)
+			set := openSet(t, client, nil)
+			reader := follow(t, set, "ACC-1", &domain.Position{})
+			broken.set(0.06)
+			drive(t.Context(), t, set, log, seed, isTransient)
+			broken.set(0)
+			assert.Equal(t, want, hashes(t, set), "seed %d", seed)
+			assertNoDuplicates(t, r.Client)
+			for kind, n := range broken.hit {
+				assert.Positive(t, n, "fault %d never happened", kind)
+			}
+			trail := ownerTrails(log)["ACC-1"]
+			assert.Equal(t, trail, reader.until(len(trail)), "a live reader was not told what a failed application did")
+		}
+	})
+}
+
+// Each kind of failure at the moment of EXEC, one slice each: the two rows of the
+// table that matter most, without chance.
+func TestApply_FailingExec(t *testing.T) {
+	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
+		log := viewstest.Log(viewstest.History(8, 60))
+		for name, after := range map[string]bool{"not persisted": false, "persisted but reported lost": true} {
+			for victim := range 5 { // of the five views' transactions
+				r.Flush(t)
+				client := r.Dial(t)
+				hook := &failExec{after: after}
+				client.AddHook(hook)
+				set := openSet(t, client, nil)
+				require.NoError(t, set.Apply(t.Context(), viewstest.SliceOf(log, 0, 30)))
+				hook.left.Store(int64(victim + 1))
+				require.Error(t, set.Apply(t.Context(), viewstest.SliceOf(log, 30, 60)), name)
+				drive(t.Context(), t, set, log, 1, never)
+				assert.Equal(t, straight(t, log), hashes(t, set), "%s, transaction %d", name, victim)
+				assertNoDuplicates(t, r.Client)
+			}
+		}
+	})
+}
+
+// failExec fails one transaction: the left-th from now.
+type failExec struct {
+	left   atomic.Int64
+	always atomic.Bool // but for the bodies
+	after  bool
+	until  func() // what the failure waits for
+}
+
+func (h *failExec) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (h *failExec) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (h *failExec) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		always := h.always.Load() && !strings.Contains(fmt.Sprint(cmds), "{events:")
+		if h.left.Add(-1) != 0 && !always {
+			return next(ctx, cmds)
+		}
+		if h.after {
+			if err := next(ctx, cmds); err != nil {
+				return err
+			}
+		}
+		if h.until != nil {
+			h.until()
+		}
+		for _, cmd := range cmds {
+			cmd.SetErr(errProvoked)
+		}
+		return errProvoked
+	}
+}
+
+// The connection itself is cut, at any byte of any message in both directions:
+// the client library's own retries are part of what is tested.
+func TestApply_ConnectionCut(t *testing.T) {
+	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
+		log := viewstest.Log(viewstest.History(31, 300))
+		want := straight(t, log)
+		for seed := range uint64(2) {
+			r.Flush(t)
+			wire := newWire(t, r.Address(), seed)
+			set := openSet(t, r.DialThrough(t, wire.address()), nil)
+			wire.cutEvery(40_000)
+			drive(t.Context(), t, set, log, seed, isTransient)
+			wire.cutEvery(0)
+			assert.Equal(t, want, hashes(t, set), "seed %d", seed)
+			assertNoDuplicates(t, r.Client)
+			assert.Greater(t, wire.cuts.Load(), int64(3), "hardly any connection was cut")
+		}
+	})
+}
+
+// The caller gives up at any moment.
+func TestApply_Cancelled(t *testing.T) {
+	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
+		log := viewstest.Log(viewstest.History(41, 200))
+		want := straight(t, log)
+		client := r.Dial(t)
+		hook := &canceller{}
+		client.AddHook(hook)
+		set := openSet(t, client, nil)
+		failures := 0
+		for step := 0; ; step++ {
+			ctx, cancel := context.WithCancel(t.Context())
+			hook.arm(step%23, cancel)
+			done, err := applySome(ctx, set, log, 7)
+			hook.arm(-1, nil)
+			cancel()
+			if done {
+				break
+			}
+			if err != nil {
+				failures++
+				require.True(t, isTransient(err), "%v", err)
+			}
+			require.Less(t, step, 10_000)
+		}
+		assert.Equal(t, want, hashes(t, set))
+		assertNoDuplicates(t, r.Client)
+		assert.Greater(t, failures, 10, "hardly anything was cancelled")
+	})
+}
+
+// A panic in a fold, which runs in a goroutine of its own, is an error like any
+// other.
+func TestApply_Panic(t *testing.T) {
+	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
+		log := viewstest.Log(viewstest.History(8, 60))
+		client := r.Dial(t)
+		hook := &onCommand{}
+		client.AddHook(hook)
+		set := openSet(t, client, nil)
+		hook.do("mget", func() { panic(errProvoked) })
+		require.ErrorContains(t, set.Apply(t.Context(), viewstest.SliceOf(log, 0, 60)), "panic: provoked")
+		hook.do("", nil)
+		drive(t.Context(), t, set, log, 1, never)
+		assert.Equal(t, straight(t, log), hashes(t, set))
+	})
+}
+
+// The writes of a slice arrive, all answers get lost, and the log ends there: the
+// feed begins after the slice, so nothing but Start can tell live readers.
+func TestFollow_ToldOfALostAnswer(t *testing.T) {
+	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
+		log := viewstest.Log(viewstest.History(8, 120))
+		client := r.Dial(t)
+		hook := &failExec{after: true}
+		client.AddHook(hook)
+		set := openSet(t, client, nil)
+		account, trail := busiest(log[60:], log)
+		reader := follow(t, set, account, &domain.Position{})
+		before := len(ownerTrails(log[:60])[account])
+		require.Less(t, before, len(trail))
+		require.NoError(t, set.Apply(t.Context(), viewstest.SliceOf(log, 0, 60)))
+		reader.until(before)
+		other := openSet(t, r.Dial(t), nil)
+		hook.always.Store(true)
+		hook.until = func() { // the answer is lost when all views are through
+			assert.Eventually(t, func() bool {
+				stand, err := other.Start(t.Context())
+				return err == nil && stand == log[119].Position
+			}, patience, time.Millisecond)
+		}
+		// Bodies first and alone: their transaction must not wait for the others.
+		require.Error(t, set.Apply(t.Context(), viewstest.SliceOf(log, 60, 120)))
+		hook.always.Store(false)
+		stand, err := set.Start(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, log[119].Position, stand)
+		assert.Equal(t, trail, reader.until(len(trail)))
+	})
+}
+
+func isTransient(err error) bool { return domain.ClassOf(err) == domain.ClassTransient }

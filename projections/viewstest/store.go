@@ -1,0 +1,63 @@
+package viewstest
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/eventstore"
+	"github.com/tradetrail/tradetrail/eventstore/embedded"
+)
+
+// Discard is a logger for tests that provoke failures.
+func Discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// cleanupContext outlives the test's own context, which is over when cleanups
+// run.
+func cleanupContext(t testing.TB) context.Context { return context.WithoutCancel(t.Context()) }
+
+// Store is an embedded event store that belongs to one test.
+type Store struct {
+	*eventstore.Store
+
+	Node *embedded.Node
+
+	next map[string]eventstore.Revision // per stream: what the next append expects
+}
+
+// OpenStore opens an empty event store; it is closed with the test.
+func OpenStore(t testing.TB) *Store {
+	t.Helper()
+	node, err := embedded.Open(t.TempDir(), embedded.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, node.Close()) })
+	cfg, err := node.Configuration()
+	require.NoError(t, err)
+	store, err := eventstore.Open(cfg, Discard())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	return &Store{Store: store, Node: node, next: make(map[string]eventstore.Revision)}
+}
+
+// Append records events one after another, each in its stream, and returns the
+// position of the last. It must be the only writer, and be called from one
+// goroutine.
+func (s *Store) Append(t testing.TB, events ...*domain.Event) domain.Position {
+	t.Helper()
+	var last eventstore.Appended
+	for _, e := range events {
+		stream := e.Stream()
+		expected, known := s.next[stream]
+		if !known {
+			expected = eventstore.NoStream
+		}
+		var err error
+		last, err = s.Store.Append(t.Context(), stream, expected, []*domain.Event{e})
+		require.NoError(t, err)
+		s.next[stream] = last.Revision
+	}
+	return last.Position
+}
