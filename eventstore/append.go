@@ -32,18 +32,24 @@ type Append struct {
 	stream   string
 	expected Revision
 	events   []proposed
-	first    <-chan batchOutcome // nil without BatchAppend: nothing sent yet
+	first    *submission // nil without BatchAppend: nothing sent yet
 	err      error
 }
 
-// Begin sends events to one stream, all or none, and does not wait. Where the
-// server offers BatchAppend, appends enter the log in the order of the calls to
-// Begin (from one goroutine); elsewhere the append starts with Wait and only the
-// order within a stream holds. Never begin a second append to a stream whose
-// first has not been waited for: if the first is refused, the second may not be.
+// Begin sends events to one stream, all or none, and does not wait; Wait must be
+// called. Where the server offers BatchAppend, appends enter the log in the order
+// of the calls to Begin (from one goroutine) as long as none has to be tried
+// again; elsewhere the append starts with Wait and only the order within a stream
+// holds. Never begin a second append to a stream whose first has not been waited
+// for: if the first is refused, the second may not be.
 func (s *Store) Begin(stream string, expected Revision, events []*domain.Event) *Append {
 	a := &Append{store: s, stream: stream, expected: expected}
-	if a.events, a.err = propose(events); a.err == nil && s.batch.available() {
+	if len(events) == 0 {
+		// Servers answer it with revisions that mean nothing.
+		a.err = domain.Rejectf(domain.CodeMissing, "", "an append without events")
+		return a
+	}
+	if a.events, a.err = propose(events); a.err == nil {
 		a.first = s.batch.submit(stream, expected, a.events)
 	}
 	return a
@@ -79,32 +85,49 @@ func (s *Store) Append(ctx context.Context, stream string, expected Revision, ev
 }
 
 func (a *Append) try(ctx context.Context) (Appended, error) {
-	outcome := a.first
-	a.first = nil
-	if outcome == nil && a.store.batch.available() {
-		outcome = a.store.batch.submit(a.stream, a.expected, a.events)
+	sent := a.first
+	if a.first = nil; sent == nil {
+		sent = a.store.batch.submit(a.stream, a.expected, a.events)
 	}
-	if outcome == nil {
+	if sent == nil {
 		return a.alone(ctx)
 	}
 	timeout := time.NewTimer(callTimeout)
 	defer timeout.Stop()
+	var err error
 	select {
-	case o := <-outcome:
+	case o := <-sent.outcome:
+		if errors.Is(o.err, errNotOffered) {
+			return a.alone(ctx)
+		}
 		return o.appended, o.err
 	case <-timeout.C:
-		return Appended{}, context.DeadlineExceeded
+		err = context.DeadlineExceeded
 	case <-ctx.Done():
-		return Appended{}, ctx.Err()
+		err = ctx.Err()
 	case <-a.store.ctx.Done():
-		return Appended{}, a.store.ctx.Err()
+		err = a.store.ctx.Err()
 	}
+	sent.givenUp.Store(true)
+	return Appended{}, err
 }
 
 // alone appends through the official client.
 func (a *Append) alone(ctx context.Context) (Appended, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	defer context.AfterFunc(a.store.ctx, cancel)()
+	select {
+	case a.store.alone <- struct{}{}:
+		defer func() { <-a.store.alone }()
+	case <-ctx.Done():
+		return Appended{}, ctx.Err()
+	}
+	client, err := a.store.clients.take(ctx)
+	if err != nil {
+		return Appended{}, err
+	}
+	defer func() { a.store.clients.give(client, err) }()
 	events := make([]esdb.EventData, len(a.events))
 	for i, e := range a.events {
 		events[i] = esdb.EventData{
@@ -115,8 +138,8 @@ func (a *Append) alone(ctx context.Context) (Appended, error) {
 	if a.expected >= 0 {
 		options.ExpectedRevision = esdb.Revision(uint64(a.expected))
 	}
-	result, err := guard(ctx, func() (*esdb.WriteResult, error) {
-		return a.store.client.AppendToStream(ctx, a.stream, options, events...)
+	result, err := caught(func() (*esdb.WriteResult, error) {
+		return client.AppendToStream(ctx, a.stream, options, events...)
 	})
 	if err != nil {
 		return Appended{}, err

@@ -4,10 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
-	"log/slog"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -16,6 +17,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -35,19 +37,38 @@ import (
 // It serves a single address. On a cluster the leader is for the official client
 // to find, so there the batcher is never available.
 type batcher struct {
-	conn *grpc.ClientConn
-	log  *slog.Logger
+	conn *grpc.ClientConn // nil: no BatchAppend
 
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // ends with close
 	cancel context.CancelFunc
-	wg     sync.WaitGroup
+	wg     sync.WaitGroup // send, and the receivers of its calls
 
-	mu       sync.Mutex // held for the duration of a Send: the order of submissions is the order on the wire
-	checked  bool       // the server was asked what it offers
-	offered  bool       // BatchAppend is among it
-	duration bool       // and it takes deadlines as durations
-	call     *batchCall // nil: to be opened by the next submit
+	refused atomic.Bool // the server was asked, and does not offer BatchAppend
+	wake    chan struct{}
+	mu      sync.Mutex
+	queue   []*submission // in the order of submissions
+	closed  bool
+
+	// The rest belongs to send's goroutine.
+	offered  bool // the server was asked, and offers it
+	duration bool // with deadlines as durations
+	call     *batchCall
 }
+
+// submission is one append on its way through the batcher.
+type submission struct {
+	id      uuid.UUID
+	request *streams.BatchAppendReq
+	outcome chan batchOutcome // gets one
+	givenUp atomic.Bool       // nobody waits any more: not worth sending
+}
+
+// errNotOffered is the outcome when the server has no BatchAppend.
+var errNotOffered = errors.New("the server does not offer BatchAppend")
+
+// askTimeout bounds the question for the server's features: all appends wait
+// behind it.
+const askTimeout = 5 * time.Second
 
 // batchCall is one BatchAppend call and what waits on it.
 type batchCall struct {
@@ -55,7 +76,7 @@ type batchCall struct {
 	cancel context.CancelFunc
 
 	mu      sync.Mutex
-	waiting map[uuid.UUID]chan batchOutcome // nil once the call is broken
+	waiting map[uuid.UUID]*submission // nil once the call is broken
 }
 
 type batchOutcome struct {
@@ -63,16 +84,24 @@ type batchOutcome struct {
 	err      error
 }
 
-func newBatcher(cfg *esdb.Configuration, log *slog.Logger) (*batcher, error) {
-	b := &batcher{log: log}
+func newBatcher(cfg *esdb.Configuration) (*batcher, error) {
+	b := &batcher{wake: make(chan struct{}, 1)}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
-	if cfg.DnsDiscover || len(cfg.GossipSeeds) > 1 || cfg.UserCertFile != "" {
+	if cfg.DnsDiscover || len(cfg.GossipSeeds) > 0 || cfg.UserCertFile != "" {
+		b.refused.Store(true)
 		return b, nil
 	}
 	options := []grpc.DialOption{
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{
-			Time: cfg.KeepAliveInterval, Timeout: cfg.KeepAliveTimeout, PermitWithoutStream: true,
+		// By default a connection rests for up to two minutes after an outage.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+			MinConnectTimeout: askTimeout,
 		}),
+	}
+	if cfg.KeepAliveInterval >= 0 {
+		options = append(options, grpc.WithKeepaliveParams(keepalive.ClientParameters{
+			Time: cfg.KeepAliveInterval, Timeout: cfg.KeepAliveTimeout, PermitWithoutStream: true,
+		}))
 	}
 	if cfg.DisableTLS {
 		options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -86,8 +115,11 @@ func newBatcher(cfg *esdb.Configuration, log *slog.Logger) (*batcher, error) {
 		}
 	}
 	var err error
-	b.conn, err = grpc.NewClient(cfg.Address, options...)
-	return b, err
+	if b.conn, err = grpc.NewClient(cfg.Address, options...); err != nil {
+		return nil, err
+	}
+	b.wg.Go(b.send)
+	return b, nil
 }
 
 func (b *batcher) close() error {
@@ -99,88 +131,144 @@ func (b *batcher) close() error {
 	return b.conn.Close()
 }
 
-// available asks the server once what it offers. While the server is away the
-// answer is no, and the official client's way decides what happens.
-func (b *batcher) available() bool {
-	if b.conn == nil {
-		return false
+// submit queues one append, or returns nil if the server has no BatchAppend. It
+// never blocks: what the server holds back waits in the queue, and whoever
+// submitted it waits for the outcome with a context of its own.
+func (b *batcher) submit(stream string, expected Revision, events []proposed) *submission {
+	if b.refused.Load() {
+		return nil
 	}
+	id := uuid.New()
+	s := &submission{id: id, request: newRequest(id, stream, expected, events), outcome: make(chan batchOutcome, 1)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.checked {
-		return b.offered
+	if b.closed {
+		s.fail(unavailable(b.ctx.Err()))
+		return s
 	}
-	ctx, cancel := context.WithTimeout(b.ctx, callTimeout)
-	defer cancel()
-	methods, err := serverfeatures.NewServerFeaturesClient(b.conn).GetSupportedMethods(ctx, &shared.Empty{})
-	switch status.Code(err) {
-	case codes.OK:
+	b.queue = append(b.queue, s)
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+	return s
+}
+
+func (s *submission) fail(err error) { s.outcome <- batchOutcome{err: err} }
+
+// take empties the queue, for good if closing.
+func (b *batcher) take(closing bool) []*submission {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = b.closed || closing
+	queue := b.queue
+	b.queue = nil
+	return queue
+}
+
+// send runs until close.
+func (b *batcher) send() {
+	for b.ctx.Err() == nil {
+		select {
+		case <-b.wake:
+			b.sendAll(b.take(false))
+		case <-b.ctx.Done():
+		}
+	}
+	for _, s := range b.take(true) {
+		s.fail(unavailable(b.ctx.Err()))
+	}
+}
+
+// sendAll sends in order. What comes behind a break is not sent over a new call:
+// it would overtake what was lost.
+func (b *batcher) sendAll(queue []*submission) {
+	if len(queue) == 0 {
+		return
+	}
+	err := b.prepare()
+	for _, s := range queue {
+		if err == nil && !s.givenUp.Load() {
+			if b.call.expect(s) {
+				b.setDeadline(s.request)
+				if b.call.stream.Send(s.request) == nil {
+					continue
+				}
+				// The receiver learns the reason, and fails s with all that waits.
+				b.call.cancel()
+				b.call, err = nil, unavailable(errors.New("an append before this one could not be sent"))
+				continue
+			}
+			b.call, err = nil, unavailable(errors.New("the call broke"))
+		}
+		if err != nil {
+			s.fail(err)
+		}
+	}
+}
+
+// prepare makes sure that there is a call, after asking the server once what it
+// offers.
+func (b *batcher) prepare() error {
+	if !b.offered {
+		ctx, cancel := context.WithTimeout(b.ctx, askTimeout)
+		defer cancel()
+		methods, err := serverfeatures.NewServerFeaturesClient(b.conn).GetSupportedMethods(ctx, &shared.Empty{})
+		if code := status.Code(err); err != nil && code != codes.Unimplemented && code != codes.NotFound {
+			return unavailable(err)
+		}
 		for _, m := range methods.GetMethods() {
 			if strings.EqualFold(m.GetMethodName(), "batchappend") && strings.HasSuffix(m.GetServiceName(), "streams.streams") {
 				b.offered, b.duration = true, slices.Contains(m.GetFeatures(), "deadline_duration")
 			}
 		}
-		b.checked = true
-	case codes.Unimplemented, codes.NotFound:
-		b.checked = true
-	default:
-	}
-	return b.offered
-}
-
-// submit sends one append and returns where its outcome will appear. It blocks
-// while the server holds back (HTTP/2 flow control).
-func (b *batcher) submit(stream string, expected Revision, events []proposed) <-chan batchOutcome {
-	outcome := make(chan batchOutcome, 1)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.call == nil {
-		call, err := b.open()
-		if err != nil {
-			outcome <- batchOutcome{err: unavailable(err)}
-			return outcome
+		if !b.offered {
+			b.refused.Store(true)
+			return errNotOffered
 		}
-		b.call = call
 	}
-	id := uuid.New()
-	if !b.call.expect(id, outcome) {
-		b.call = nil
-		outcome <- batchOutcome{err: unavailable(b.ctx.Err())}
-		return outcome
-	}
-	if err := b.call.stream.Send(b.request(id, stream, expected, events)); err != nil {
-		// The receiver learns the reason and fails everything that waits.
-		b.call.cancel()
+	if b.call != nil && b.call.broken() {
 		b.call = nil
 	}
-	return outcome
-}
-
-func (b *batcher) open() (*batchCall, error) {
+	if b.call != nil {
+		return nil
+	}
 	ctx, cancel := context.WithCancel(b.ctx)
 	stream, err := streams.NewStreamsClient(b.conn).BatchAppend(ctx)
 	if err != nil {
 		cancel()
-		return nil, err
+		return unavailable(err)
 	}
-	call := &batchCall{stream: stream, cancel: cancel, waiting: make(map[uuid.UUID]chan batchOutcome)}
-	b.wg.Go(call.receive)
-	return call, nil
+	call := &batchCall{stream: stream, cancel: cancel, waiting: make(map[uuid.UUID]*submission)}
+	b.wg.Go(func() {
+		if code := status.Code(call.receive()); code == codes.Unimplemented {
+			b.refused.Store(true) // it was offered by another server at this address
+		}
+	})
+	b.call = call
+	return nil
 }
 
-func (c *batchCall) expect(id uuid.UUID, outcome chan batchOutcome) bool {
+func (c *batchCall) broken() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waiting == nil
+}
+
+// expect says that s is about to be sent; false if the call is broken.
+func (c *batchCall) expect(s *submission) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.waiting == nil {
 		return false
 	}
-	c.waiting[id] = outcome
+	c.waiting[s.id] = s
 	return true
 }
 
 // receive hands out the answers until the call breaks; then everything that
 // still waits has an unknown outcome.
-func (c *batchCall) receive() {
+func (c *batchCall) receive() error {
 	defer c.cancel()
 	for {
 		response, err := c.stream.Recv()
@@ -189,23 +277,27 @@ func (c *batchCall) receive() {
 			waiting := c.waiting
 			c.waiting = nil
 			c.mu.Unlock()
-			for _, outcome := range waiting {
-				outcome <- batchOutcome{err: unavailable(err)}
+			why := unavailable(err)
+			if code := status.Code(err); code == codes.PermissionDenied || code == codes.Unauthenticated {
+				why = err // no use in trying again
 			}
-			return
+			for _, s := range waiting {
+				s.fail(why)
+			}
+			return err
 		}
 		id := readUUID(response.GetCorrelationId())
 		c.mu.Lock()
-		outcome := c.waiting[id]
+		s := c.waiting[id]
 		delete(c.waiting, id)
 		c.mu.Unlock()
-		if outcome != nil {
-			outcome <- readOutcome(response)
+		if s != nil {
+			s.outcome <- readOutcome(response)
 		}
 	}
 }
 
-func (b *batcher) request(id uuid.UUID, stream string, expected Revision, events []proposed) *streams.BatchAppendReq {
+func newRequest(id uuid.UUID, stream string, expected Revision, events []proposed) *streams.BatchAppendReq {
 	options := &streams.BatchAppendReq_Options{
 		StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(stream)},
 	}
@@ -213,13 +305,6 @@ func (b *batcher) request(id uuid.UUID, stream string, expected Revision, events
 		options.ExpectedStreamPosition = &streams.BatchAppendReq_Options_NoStream{NoStream: &emptypb.Empty{}}
 	} else {
 		options.ExpectedStreamPosition = &streams.BatchAppendReq_Options_StreamPosition{StreamPosition: uint64(expected)}
-	}
-	if b.duration {
-		options.DeadlineOption = &streams.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(callTimeout)}
-	} else {
-		options.DeadlineOption = &streams.BatchAppendReq_Options_Deadline_21_10_0{
-			Deadline_21_10_0: timestamppb.New(time.Now().Add(callTimeout)), //nolint:forbidigo // the wire wants a wall-clock deadline
-		}
 	}
 	messages := make([]*streams.BatchAppendReq_ProposedMessage, len(events))
 	for i, e := range events {
@@ -231,6 +316,17 @@ func (b *batcher) request(id uuid.UUID, stream string, expected Revision, events
 		}
 	}
 	return &streams.BatchAppendReq{CorrelationId: writeUUID(id), Options: options, ProposedMessages: messages, IsFinal: true}
+}
+
+// setDeadline tells the server when nobody waits any more.
+func (b *batcher) setDeadline(request *streams.BatchAppendReq) {
+	if b.duration {
+		request.Options.DeadlineOption = &streams.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(callTimeout)}
+		return
+	}
+	request.Options.DeadlineOption = &streams.BatchAppendReq_Options_Deadline_21_10_0{
+		Deadline_21_10_0: timestamppb.New(time.Now().Add(callTimeout)), //nolint:forbidigo // the wire wants a wall-clock deadline
+	}
 }
 
 func readOutcome(response *streams.BatchAppendResp) batchOutcome {

@@ -17,7 +17,7 @@ const (
 	CodeWrongRevision = "wrong_revision" // ClassConflict: the stream is not where the caller thought
 	CodeStreamMissing = "stream_not_found"
 	CodeStreamDeleted = "stream_deleted"
-	CodeTooLarge      = "event_too_large"
+	CodeRefused       = "store_refused" // ClassRejected: too large, or a name or position that can't be
 	CodeAccessDenied  = "store_access_denied"
 	CodeUnavailable   = "store_unavailable"
 	CodeDamaged       = "store_damaged"
@@ -30,7 +30,7 @@ func classified(class domain.Class, code, message string, err error) error {
 
 // translate is the only place that knows the errors of the client and of gRPC.
 // It uses errors.As throughout: esdb.FromError misses wrapped errors, and its
-// bool means "no error". Cancellation by the caller stays what it is.
+// bool means "no error". Once ctx has ended the outcome counts as unknown.
 func translate(ctx context.Context, doing string, err error) error {
 	if err == nil {
 		return nil
@@ -39,7 +39,11 @@ func translate(ctx context.Context, doing string, err error) error {
 		return &domain.Error{Class: domain.ClassTransient, Code: CodeUnavailable, Message: doing, Err: errors.Join(ctxErr, err)}
 	}
 	if e, ok := errors.AsType[*domain.Error](err); ok {
-		return &domain.Error{Class: e.Class, Code: e.Code, Message: doing, Err: err}
+		return &domain.Error{Class: e.Class, Code: e.Code, Field: e.Field, Message: doing, Err: err}
+	}
+	// A context of ours: the time-out of one call, or the store is being closed.
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return classified(domain.ClassTransient, CodeUnavailable, doing, err)
 	}
 	// The gRPC status below the client's own error says more than its code.
 	if code := grpcCode(err); code != codes.OK && code != codes.Unknown {
@@ -47,12 +51,14 @@ func translate(ctx context.Context, doing string, err error) error {
 		case codes.DataLoss:
 			return classified(domain.ClassIntegrity, CodeDamaged, doing, err)
 		case codes.InvalidArgument:
-			return classified(domain.ClassRejected, CodeTooLarge, doing, err)
+			return classified(domain.ClassRejected, CodeRefused, doing, err)
 		case codes.NotFound:
 			return classified(domain.ClassNotFound, CodeStreamMissing, doing, err)
 		case codes.PermissionDenied, codes.Unauthenticated:
-			return classified(domain.ClassRejected, CodeAccessDenied, doing, err)
-		case codes.Unavailable, codes.DeadlineExceeded, codes.Aborted, codes.ResourceExhausted, codes.Canceled:
+			// Wrong credentials are a fault of ours, not of whoever sent the event.
+			return classified(domain.ClassUnknown, CodeAccessDenied, doing, err)
+		case codes.Unavailable, codes.DeadlineExceeded, codes.Aborted, codes.ResourceExhausted, codes.Canceled,
+			codes.Internal: // what gRPC calls a connection that was cut in the middle of a message
 			return classified(domain.ClassTransient, CodeUnavailable, doing, err)
 		default:
 		}
@@ -66,7 +72,7 @@ func translate(ctx context.Context, doing string, err error) error {
 		case esdb.ErrorCodeStreamDeleted:
 			return classified(domain.ClassNotFound, CodeStreamDeleted, doing, err)
 		case esdb.ErrorCodeAccessDenied, esdb.ErrorCodeUnauthenticated:
-			return classified(domain.ClassRejected, CodeAccessDenied, doing, err)
+			return classified(domain.ClassUnknown, CodeAccessDenied, doing, err)
 		case esdb.ErrorCodeConnectionClosed, esdb.ErrorCodeDeadlineExceeded, esdb.ErrorCodeNotLeader,
 			esdb.ErrorAborted, esdb.ErrorUnavailable, esdb.ErrorCodeInternalClient:
 			return classified(domain.ClassTransient, CodeUnavailable, doing, err)

@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 
@@ -105,7 +106,8 @@ func (f *Follower) fail(err error) {
 	f.err = err
 }
 
-// run subscribes again and again until ctx ends or the store reports damage.
+// run subscribes again and again until ctx ends, or the store refuses or reports
+// damage.
 func (f *Follower) run(ctx context.Context, after domain.Position) error {
 	for attempt := 0; ; attempt++ {
 		before := after
@@ -114,11 +116,12 @@ func (f *Follower) run(ctx context.Context, after domain.Position) error {
 		if ctx.Err() != nil {
 			return err
 		}
-		if class := domain.ClassOf(err); class == domain.ClassIntegrity || class == domain.ClassRejected {
+		if e, ok := errors.AsType[*domain.Error](err); ok &&
+			(e.Class == domain.ClassIntegrity || e.Class == domain.ClassRejected || e.Code == CodeAccessDenied) {
 			return err
 		}
 		if after != before {
-			attempt = 0
+			attempt = 0 // it worked for a while: this is a new break
 		}
 		f.store.log.DebugContext(ctx, "subscription dropped", slog.Any("error", err), slog.String("after", after.String()))
 		if err := backOff(ctx, f.store.ctx, attempt); err != nil {
@@ -130,14 +133,19 @@ func (f *Follower) run(ctx context.Context, after domain.Position) error {
 // subscribe delivers events until the subscription breaks, and moves after with
 // each one delivered. Only positions of events are kept, never of checkpoints:
 // some server versions send checkpoints that skip an event.
-func (f *Follower) subscribe(ctx context.Context, after *domain.Position) error {
+func (f *Follower) subscribe(ctx context.Context, after *domain.Position) (err error) {
 	var from esdb.AllPosition = esdb.Start{}
 	if !after.IsZero() {
 		from = esdb.Position{Commit: after.Commit, Prepare: after.Prepare}
 	}
+	client, err := f.store.clients.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { f.store.clients.give(client, err) }()
 	// The call's context is the subscription's: no deadline, ended by ctx.
-	sub, err := guard(ctx, func() (*esdb.Subscription, error) {
-		return f.store.client.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{
+	sub, err := caught(func() (*esdb.Subscription, error) {
+		return client.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{
 			From: from, Filter: esdb.ExcludeSystemEventsFilter(), MaxSearchWindow: 1024, CheckpointInterval: 16,
 		})
 	})

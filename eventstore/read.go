@@ -15,8 +15,8 @@ import (
 // Stream reads one stream's history from the given revision on, in order. A
 // stream that does not exist is empty. The sequence ends after its first error.
 func (s *Store) Stream(ctx context.Context, stream string, from uint64) iter.Seq2[Record, error] {
-	return s.read(ctx, "reading stream "+stream, func(ctx context.Context) (*esdb.ReadStream, error) {
-		return s.client.ReadStream(ctx, stream, esdb.ReadStreamOptions{From: esdb.Revision(from)}, math.MaxUint64)
+	return s.read(ctx, "reading stream "+stream, func(ctx context.Context, client *esdb.Client) (*esdb.ReadStream, error) {
+		return client.ReadStream(ctx, stream, esdb.ReadStreamOptions{From: esdb.Revision(from)}, math.MaxUint64)
 	})
 }
 
@@ -27,8 +27,8 @@ func (s *Store) Forwards(ctx context.Context, from domain.Position, count uint64
 	if !from.IsZero() {
 		position = esdb.Position{Commit: from.Commit, Prepare: from.Prepare}
 	}
-	return s.read(ctx, "reading the log from "+from.String(), func(ctx context.Context) (*esdb.ReadStream, error) {
-		return s.client.ReadAll(ctx, esdb.ReadAllOptions{From: position, Direction: esdb.Forwards}, count)
+	return s.read(ctx, "reading the log from "+from.String(), func(ctx context.Context, client *esdb.Client) (*esdb.ReadStream, error) {
+		return client.ReadAll(ctx, esdb.ReadAllOptions{From: position, Direction: esdb.Forwards}, count)
 	})
 }
 
@@ -39,8 +39,8 @@ func (s *Store) Backwards(ctx context.Context, before domain.Position, count uin
 	if before != domain.EndPosition {
 		position = esdb.Position{Commit: before.Commit, Prepare: before.Prepare}
 	}
-	return s.read(ctx, "reading the log back from "+before.String(), func(ctx context.Context) (*esdb.ReadStream, error) {
-		return s.client.ReadAll(ctx, esdb.ReadAllOptions{From: position, Direction: esdb.Backwards}, count)
+	return s.read(ctx, "reading the log back from "+before.String(), func(ctx context.Context, client *esdb.Client) (*esdb.ReadStream, error) {
+		return client.ReadAll(ctx, esdb.ReadAllOptions{From: position, Direction: esdb.Backwards}, count)
 	})
 }
 
@@ -65,36 +65,59 @@ func (s *Store) Head(ctx context.Context) (domain.Position, error) {
 	return domain.Position{}, nil
 }
 
+// read waits for a server. Once it has delivered something it does not try again:
+// what the caller did with it is not known here.
 func (s *Store) read(
-	ctx context.Context, doing string, open func(context.Context) (*esdb.ReadStream, error),
+	ctx context.Context, doing string, open func(context.Context, *esdb.Client) (*esdb.ReadStream, error),
 ) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(s.ctx, cancel)()
-		stream, err := guard(ctx, func() (*esdb.ReadStream, error) { return open(ctx) })
-		if err != nil {
-			yield(Record{}, translate(ctx, doing, err))
-			return
-		}
-		defer stream.Close() // also after EOF: an unclosed one keeps a timer for 292 years
-		for {
-			e, err := stream.Recv()
-			switch {
-			case errors.Is(err, io.EOF):
-				return
-			case err != nil:
-				err = translate(ctx, doing, err)
-				if domain.ClassOf(err) == domain.ClassNotFound {
-					return
-				}
-				yield(Record{}, err)
-				return
-			case e.OriginalEvent() == nil:
-				continue
-			case !yield(newRecord(e.OriginalEvent()), nil):
+		for attempt := 0; ; attempt++ {
+			delivered, err := s.readOnce(ctx, open, yield)
+			if err == nil {
 				return
 			}
+			broke := connectionBroke(err)
+			err = translate(ctx, doing, err)
+			if domain.ClassOf(err) == domain.ClassNotFound {
+				return
+			}
+			if delivered || !broke || backOff(ctx, s.ctx, attempt) != nil {
+				yield(Record{}, err)
+				return
+			}
+		}
+	}
+}
+
+func (s *Store) readOnce(
+	ctx context.Context, open func(context.Context, *esdb.Client) (*esdb.ReadStream, error), yield func(Record, error) bool,
+) (delivered bool, err error) {
+	client, err := s.clients.take(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer func() { s.clients.give(client, err) }()
+	stream, err := caught(func() (*esdb.ReadStream, error) { return open(ctx, client) })
+	if err != nil {
+		return false, err
+	}
+	defer stream.Close() // also after EOF: an unclosed one keeps a timer for 292 years
+	for {
+		e, err := caught(stream.Recv)
+		switch {
+		case errors.Is(err, io.EOF):
+			return delivered, nil
+		case err != nil:
+			return delivered, err
+		case e.OriginalEvent() == nil:
+			continue
+		}
+		delivered = true
+		if !yield(newRecord(e.OriginalEvent()), nil) {
+			return true, nil
 		}
 	}
 }

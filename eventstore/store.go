@@ -18,28 +18,31 @@ import (
 // unknown outcome and is tried again with the same ids.
 const callTimeout = 15 * time.Second
 
+// maxAlone bounds the clients, and connections, that appends take where the
+// server has no BatchAppend.
+const maxAlone = 64
+
 // Store is a client of one event store. All methods may be called concurrently.
 type Store struct {
-	client *esdb.Client
-	batch  *batcher // nil where BatchAppend is not to be had
-	log    *slog.Logger
-	name   string // for messages: the address without credentials
+	clients *clients
+	alone   chan struct{} // holds a token for each append under way through the official client
+	batch   *batcher
+	log     *slog.Logger
 
-	ctx    context.Context // ends with Close
+	ctx    context.Context //nolint:containedctx // ends with Close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // followers
 }
 
 // ParseURL reads an EventStoreDB connection string (esdb://, esdb+discover://,
-// kurrentdb://) and sets what the client's defaults get wrong: with ten discovery
-// attempts it would be dead for ever after one second without a server.
+// kurrentdb://) and sets what the client's defaults get wrong: half-open
+// connections would be noticed late.
 func ParseURL(url string) (*esdb.Configuration, error) {
 	url = strings.Replace(url, "kurrentdb", "esdb", 1)
 	cfg, err := esdb.ParseConnectionString(url)
 	if err != nil {
 		return nil, domain.Rejectf(domain.CodeInvalid, "eventstore", "reading the connection string: %v", err)
 	}
-	cfg.MaxDiscoverAttempts = 1_000_000
 	if !strings.Contains(strings.ToLower(url), "keepalivetimeout") {
 		cfg.KeepAliveTimeout = 5 * time.Second
 	}
@@ -49,15 +52,19 @@ func ParseURL(url string) (*esdb.Configuration, error) {
 // Open connects to the event store. It does not wait for a server: the client
 // connects at the first call. Close must be called.
 func Open(cfg *esdb.Configuration, log *slog.Logger) (*Store, error) {
-	cfg.Logger = clientLogger(log)
-	client, err := esdb.NewClient(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("opening event store at %s: %w", cfg.Address, err)
+	if err := cfg.Validate(); err != nil {
+		return nil, domain.Rejectf(domain.CodeInvalid, "eventstore", "%v", err)
 	}
-	s := &Store{client: client, log: log, name: cfg.Address}
+	own := *cfg
+	own.Logger = clientLogger(log)
+	own.MaxDiscoverAttempts = 1 // see clients
+	s := &Store{log: log, alone: make(chan struct{}, maxAlone)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	if s.batch, err = newBatcher(cfg, log); err != nil {
-		return nil, errors.Join(fmt.Errorf("opening event store at %s: %w", cfg.Address, err), client.Close())
+	s.clients = &clients{cfg: &own, life: s.ctx}
+	var err error
+	if s.batch, err = newBatcher(&own); err != nil {
+		s.cancel()
+		return nil, fmt.Errorf("opening event store at %s: %w", cfg.Address, err)
 	}
 	return s, nil
 }
@@ -66,8 +73,8 @@ func Open(cfg *esdb.Configuration, log *slog.Logger) (*Store, error) {
 // under way fail with ClassTransient.
 func (s *Store) Close() error {
 	s.cancel()
-	s.wg.Wait() // the client panics if it is closed under an open subscription
-	return errors.Join(s.batch.close(), s.client.Close())
+	s.wg.Wait()
+	return errors.Join(s.batch.close(), s.clients.close())
 }
 
 // clientLogger brings the client's own log into ours. It calls reconnects
@@ -78,34 +85,5 @@ func clientLogger(log *slog.Logger) esdb.LoggingFunc {
 			return
 		}
 		log.Debug("event store client", slog.String("message", fmt.Sprintf(format, args...)))
-	}
-}
-
-// guard runs one call of the client and gives up with ctx, which the client
-// itself does not while it looks for a server. The call's goroutine ends when
-// the client finds one, or with Close.
-func guard[T any](ctx context.Context, call func() (T, error)) (T, error) {
-	type outcome struct {
-		value T
-		err   error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		var out outcome
-		// The client panics when it is closed in the middle of some calls.
-		defer func() {
-			if p := recover(); p != nil {
-				out.err = classified(domain.ClassTransient, CodeUnavailable, fmt.Sprint("event store client panicked: ", p), nil)
-			}
-			done <- out
-		}()
-		out.value, out.err = call()
-	}()
-	select {
-	case out := <-done:
-		return out.value, out.err
-	case <-ctx.Done():
-		var zero T
-		return zero, context.Cause(ctx)
 	}
 }

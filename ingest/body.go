@@ -1,8 +1,8 @@
 package ingest
 
 import (
-	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +12,11 @@ import (
 	"github.com/tradetrail/tradetrail/domain"
 )
 
-// MaxBodyBytes bounds one request body. Longer input belongs in several.
-const MaxBodyBytes = 16 << 20
+// The bounds of one body. Longer input belongs in several.
+const (
+	MaxBodyBytes  = 16 << 20
+	MaxBodyEvents = 50_000 // so that a body of tiny pieces can't take all memory
+)
 
 // Framing is how events are packed into a body.
 type Framing int
@@ -21,107 +24,225 @@ type Framing int
 // The framings. FramingGuess looks at the bytes, for senders that do not say.
 const (
 	FramingGuess Framing = iota
-	FramingJSON          // one object, or an array of objects
+	FramingJSON          // an array of objects, or objects one after the other, over any number of lines
 	FramingLines         // NDJSON: one object a line
 )
 
 // ParseBody takes a body apart into items, one per event. Every piece that can't
 // be understood is an item of its own with its line, its reason and its bytes,
-// and the rest goes on. The error is that of reading; a body beyond MaxBodyBytes
+// and the rest goes on. The error is that of reading; a body beyond the bounds
 // gives the events that fit and an item of code too_large for the rest.
+//
+// Objects one after the other are taken as NDJSON and as pretty-printed JSON,
+// whatever the framing is called: many senders of NDJSON call it JSON.
 func ParseBody(body io.Reader, framing Framing) ([]Item, error) {
 	raw, err := io.ReadAll(io.LimitReader(body, MaxBodyBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the body: %w", err)
 	}
-	trimmed := bytes.TrimLeft(bytes.TrimPrefix(raw, []byte("\ufeff")), " \t\r\n")
-	if len(trimmed) == 0 {
+	p := parser{raw: raw, line: 1, dec: new(jsontext.Decoder)}
+	if len(raw) > MaxBodyBytes {
+		p.raw, p.cut = raw[:MaxBodyBytes], true
+	}
+	p.at = len(p.raw) - len(bytes.TrimPrefix(p.raw, []byte("\ufeff")))
+	p.at = p.space(p.at)
+	switch {
+	case p.at == len(p.raw) && !p.cut:
 		return []Item{{Line: 1, Raw: raw, Err: domain.Rejectf(domain.CodeMalformed, "", "the body is empty")}}, nil
+	case framing == FramingLines:
+		p.lines()
+	case p.at < len(p.raw) && p.raw[p.at] == '[':
+		p.array()
+	default:
+		p.objects()
 	}
-	if framing != FramingLines && (trimmed[0] == '[' || framing == FramingJSON && !firstLineWhole(trimmed) || jsontext.Value(trimmed).IsValid()) {
-		return parseJSON(raw, trimmed), nil
-	}
-	return parseLines(raw), nil
+	return p.items, nil
 }
 
-// firstLineWhole reports whether the body's first line is a JSON value and more
-// lines follow: NDJSON under the wrong name.
-func firstLineWhole(raw []byte) bool {
-	line, rest, _ := bytes.Cut(raw, []byte("\n"))
-	return len(bytes.TrimSpace(rest)) > 0 && jsontext.Value(line).IsValid()
+// parser makes items from front to back: everything before at is accounted for.
+type parser struct {
+	raw   []byte
+	cut   bool // the body is longer than raw
+	at    int
+	items []Item
+	dec   *jsontext.Decoder
+
+	line, lineAt int // line is the line of the byte at lineAt; see lineOf
 }
 
-func tooLong(line int, raw []byte) Item {
-	return Item{Line: line, Raw: raw, Err: domain.Rejectf(domain.CodeTooLarge, "",
-		"the body is longer than %d bytes; what begins here was not taken", MaxBodyBytes)}
+// lineOf counts on from where it was last asked, which was not behind at.
+func (p *parser) lineOf(at int) int {
+	p.line += bytes.Count(p.raw[p.lineAt:at], []byte("\n"))
+	p.lineAt = at
+	return p.line
 }
 
-// parseLines gives one item per non-empty line.
-func parseLines(raw []byte) []Item {
-	var items []Item
-	whole := len(raw) <= MaxBodyBytes
-	line := 0
-	for rest := raw; len(rest) > 0; {
-		line++
-		text, next, ended := bytes.Cut(rest, []byte("\n"))
-		if !whole && !ended {
-			return append(items, tooLong(line, text))
-		}
-		rest = next
-		if line == 1 {
-			text = bytes.TrimPrefix(text, []byte("\ufeff"))
-		}
-		if text = bytes.TrimSpace(text); len(text) > 0 {
-			items = append(items, Understand(line, text))
-		}
+// space returns where the white space that begins at this byte ends.
+func (p *parser) space(at int) int {
+	for at < len(p.raw) && (p.raw[at] == ' ' || p.raw[at] == '\n' || p.raw[at] == '\r' || p.raw[at] == '\t') {
+		at++
 	}
-	return items
+	return at
 }
 
-// parseJSON gives one item for an object and one per element for an array.
-func parseJSON(raw, trimmed []byte) []Item {
-	offset := len(raw) - len(trimmed)
-	lineAt := func(n int64) int { return 1 + bytes.Count(raw[:min(int64(offset)+n, int64(len(raw)))], []byte("\n")) }
-	if trimmed[0] != '[' {
-		if len(raw) > MaxBodyBytes {
-			return []Item{tooLong(1, raw)}
-		}
-		return []Item{Understand(1, bytes.TrimSpace(trimmed))}
+// understand makes an item of the bytes up to end. It reports whether there may
+// be more.
+func (p *parser) understand(end int) bool {
+	if len(p.items) == MaxBodyEvents {
+		p.reject(len(p.raw), domain.Rejectf(domain.CodeTooLarge, "", "the body has more than %d events; what begins here was not taken", MaxBodyEvents))
+		return false
 	}
-	// An element's duplicate names are Normalise's to report, with their field.
-	dec := jsontext.NewDecoder(bufio.NewReader(bytes.NewReader(trimmed)), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	var items []Item
-	if _, err := dec.ReadToken(); err != nil {
-		return []Item{malformed(1, raw, err)}
+	start := p.at
+	for end > start && p.space(end-1) != end-1 {
+		end--
 	}
-	for {
-		start := dec.InputOffset()
-		if dec.PeekKind() == ']' {
-			if _, err := dec.ReadToken(); err != nil {
-				return append(items, malformed(lineAt(start), trimmed[start:], err))
-			}
+	p.items = append(p.items, Understand(p.lineOf(start), p.raw[start:end:end]))
+	p.at = end
+	return true
+}
+
+// reject makes an item of the bytes up to end, which are none.
+func (p *parser) reject(end int, err *domain.Error) {
+	p.items = append(p.items, Item{Line: p.lineOf(p.at), Raw: p.raw[p.at:end:end], Err: err})
+	p.at = end
+}
+
+// tooLong ends a body that was cut.
+func (p *parser) tooLong() {
+	p.reject(len(p.raw), domain.Rejectf(domain.CodeTooLarge, "",
+		"the body is longer than %d bytes; what begins here was not taken", MaxBodyBytes))
+}
+
+func malformed(err error) *domain.Error {
+	return domain.Rejectf(domain.CodeMalformed, "", "malformed JSON: %v", err)
+}
+
+// lines gives one item per line that is not empty.
+func (p *parser) lines() {
+	for p.at < len(p.raw) {
+		end := len(p.raw)
+		if n := bytes.IndexByte(p.raw[p.at:], '\n'); n >= 0 {
+			end = p.at + n
+		} else if p.cut {
 			break
 		}
-		value, err := dec.ReadValue()
-		if err != nil {
-			if len(raw) > MaxBodyBytes {
-				return append(items, tooLong(lineAt(start), trimmed[start:]))
-			}
-			return append(items, malformed(lineAt(start), trimmed[start:], err))
+		if !p.understand(end) {
+			return
 		}
-		items = append(items, Understand(lineAt(dec.InputOffset()-int64(len(value))), bytes.Clone(value)))
+		p.at = p.space(p.at)
 	}
-	if rest := bytes.TrimSpace(trimmed[dec.InputOffset():]); len(rest) > 0 {
-		items = append(items, malformed(lineAt(dec.InputOffset()), rest, errors.New("more follows the array")))
+	if p.cut {
+		p.tooLong()
 	}
-	if len(items) == 0 {
-		return []Item{{Line: 1, Raw: raw, Err: domain.Rejectf(domain.CodeMissing, "", "the array is empty")}}
-	}
-	return items
 }
 
-func malformed(line int, raw []byte, err error) Item {
-	return Item{Line: line, Raw: raw, Err: domain.Rejectf(domain.CodeMalformed, "", "malformed JSON: %v", err)}
+// value returns where the JSON value at at ends. It forgives what is an element's
+// own fault: that is for Normalise to report, with its field.
+func (p *parser) value() (end int, err error) {
+	p.dec.Reset(bytes.NewBuffer(p.raw[p.at:len(p.raw):len(p.raw)]),
+		jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	value, err := p.dec.ReadValue()
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return p.at + len(value), err
+}
+
+// maxBroken bounds the objects which are tried as JSON over several lines though
+// they are none: a hostile body could make each of them cost the whole rest.
+const maxBroken = 1000
+
+// objects gives one item per value. Where there is none, everything up to the
+// next line that begins with a brace is one item: in NDJSON a broken line costs
+// no other, and a broken pretty-printed object stays in one piece.
+func (p *parser) objects() {
+	for broken := 0; p.at < len(p.raw) && broken < maxBroken; p.at = p.space(p.at) {
+		end, err := p.value()
+		if err != nil {
+			broken++
+			end = len(p.raw)
+			if next := bytes.Index(p.raw[p.at:], []byte("\n{")); next >= 0 {
+				end = p.at + next
+			} else if p.cut {
+				break
+			}
+		}
+		if !p.understand(end) {
+			return
+		}
+	}
+	p.lines()
+}
+
+// array gives one item per element. An element that is no JSON costs no other as
+// long as its brackets tell where it ends.
+func (p *parser) array() {
+	start := p.at
+	p.at = p.space(p.at + 1)
+	if p.at < len(p.raw) && p.raw[p.at] == ']' {
+		p.reject(p.at+1, domain.Rejectf(domain.CodeMissing, "", "the array is empty"))
+		p.items[0].Raw = p.raw[start:p.at:p.at]
+		p.behindArray()
+		return
+	}
+	for {
+		end, err := p.value()
+		if err != nil {
+			end = p.matching()
+		}
+		next := p.space(end)
+		if end == p.at || next == len(p.raw) || p.raw[next] != ',' && p.raw[next] != ']' {
+			// Here ends what can be told apart.
+			if p.cut {
+				p.tooLong()
+			} else {
+				p.reject(len(p.raw), malformed(cmp.Or(err, errors.New("no comma or closing bracket after the element"))))
+			}
+			return
+		}
+		if !p.understand(end) {
+			return
+		}
+		p.at = p.space(next + 1)
+		if p.raw[next] == ']' {
+			p.behindArray()
+			return
+		}
+	}
+}
+
+func (p *parser) behindArray() {
+	switch {
+	case p.cut:
+		p.tooLong()
+	case p.at < len(p.raw):
+		p.reject(len(p.raw), malformed(errors.New("more follows the array")))
+	}
+}
+
+// matching returns where the object at at ends by its brackets, whatever stands
+// between them; at itself if there is no telling.
+func (p *parser) matching() int {
+	if p.at == len(p.raw) || p.raw[p.at] != '{' {
+		return p.at
+	}
+	depth, quoted := 0, false
+	for i := p.at; i < len(p.raw); i++ {
+		switch c := p.raw[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return p.at
 }
 
 // Understand makes an item of one JSON object in any of the three input shapes.

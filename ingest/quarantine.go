@@ -6,14 +6,16 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tradetrail/tradetrail/domain"
 )
 
-// maxQuarantineRaw is how many bytes of input one quarantine event keeps; base64
-// of it fits the store's limit of 1 MiB. Of longer input the beginning is kept,
-// with the size and digest of what was seen.
-const maxQuarantineRaw = 512 << 10
+// maxQuarantineRaw is how many bytes of input one quarantine event keeps: any
+// event that the door takes in whole, and in base64 still below the store's limit
+// of 1 MiB. Of longer input the beginning is kept, with the size and digest of
+// what was seen.
+const maxQuarantineRaw = 640 << 10
 
 // Quarantine makes the event that keeps input which could not be understood. Its
 // id derives from source, reason and bytes: the same bad input, sent again, is
@@ -34,8 +36,8 @@ func Quarantine(source string, item Item, now time.Time) *domain.Event {
 	}{
 		item.Err.Code, item.Err.Field, item.Err.Message, item.Line,
 		len(item.Raw), hex.EncodeToString(digest[:]), len(raw) < len(item.Raw),
-	}, json.Deterministic(true))
-	if err != nil { // a message quoting invalid UTF-8: the reason is lost, not the input
+	}, json.Deterministic(true), jsontext.AllowInvalidUTF8(true)) // the message may quote the input
+	if err != nil { // the reason is lost, not the input
 		data = []byte(`{"code":"` + domain.CodeMalformed + `"}`)
 	}
 	return &domain.Event{

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,7 +22,7 @@ const (
 	maxInFlight     = 512       // appends under way, over all callers
 	rememberStreams = 1 << 16   // see streamTable
 	maxRunBytes     = 400 << 10 // of one append, well below the store's 1 MiB
-	patience        = 30 * time.Second
+	defaultPatience = 30 * time.Second
 	maxConflicts    = 16 // other writers on the same stream, within one append
 )
 
@@ -31,22 +33,41 @@ const (
 // that it expects; event ids are the source's own or derived. So a retry of an
 // append whose outcome is unknown either finds its events in place or finds the
 // place free, whatever happened before.
+//
+// Ids are compared within a stream. When two processes record the same id with
+// different contents at the same moment, the first wins and neither notices.
 type Recorder struct {
-	store   *eventstore.Store
-	log     *slog.Logger
-	now     func() time.Time
-	streams *streamTable
-	slots   chan struct{}
-	metrics recorderMetrics
+	store    *eventstore.Store
+	log      *slog.Logger
+	now      func() time.Time
+	patience time.Duration
+	streams  *streamTable
+	slots    chan struct{} // holds a token for each append that may begin
+	metrics  recorderMetrics
 
-	ctx    context.Context // ends with Close
+	ctx    context.Context //nolint:containedctx // the life of the appends, which their callers' does not bound
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // appends under way
 
-	mu   sync.Mutex
-	mark domain.Position // everything at or before it was durable before now
-	open bool            // mark was read from the store
+	opening chan struct{} // holds one token while nobody reads mark from the store
+	opened  atomic.Bool   // mark was read
+
+	mu      sync.Mutex
+	mark    domain.Position // everything at or before it was durable before now
+	closing bool
+	wg      sync.WaitGroup // appends under way; added to under mu, while not closing
 }
+
+// Option changes a recorder from its defaults.
+type Option func(*options)
+
+type options struct {
+	patience time.Duration
+	streams  int
+}
+
+// WithPatience bounds how long a recorder waits for the event store before the
+// outcome of an append counts as unknown; 30 seconds without it.
+func WithPatience(d time.Duration) Option { return func(o *options) { o.patience = d } }
 
 type recorderMetrics struct {
 	events  *prometheus.CounterVec
@@ -55,13 +76,20 @@ type recorderMetrics struct {
 
 // NewRecorder makes a recorder; now is the clock of recorded_at. Close must be
 // called.
-func NewRecorder(store *eventstore.Store, log *slog.Logger, now func() time.Time, reg prometheus.Registerer) (*Recorder, error) {
-	streams, err := newStreamTable(rememberStreams)
+func NewRecorder(
+	store *eventstore.Store, log *slog.Logger, now func() time.Time, reg prometheus.Registerer, opts ...Option,
+) (*Recorder, error) {
+	o := options{patience: defaultPatience, streams: rememberStreams}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	streams, err := newStreamTable(o.streams)
 	if err != nil {
 		return nil, fmt.Errorf("making the stream table: %w", err)
 	}
 	r := &Recorder{
-		store: store, log: log, now: now, streams: streams, slots: make(chan struct{}, maxInFlight),
+		store: store, log: log, now: now, patience: o.patience, streams: streams,
+		slots: make(chan struct{}, maxInFlight), opening: make(chan struct{}, 1),
 		metrics: recorderMetrics{
 			events: prometheus.NewCounterVec(prometheus.CounterOpts{
 				Name: "tradetrail_recorded_events_total", Help: "Events by outcome of the record request.",
@@ -75,13 +103,20 @@ func NewRecorder(store *eventstore.Store, log *slog.Logger, now func() time.Time
 	if err := errors.Join(reg.Register(r.metrics.events), reg.Register(r.metrics.seconds)); err != nil {
 		return nil, fmt.Errorf("registering the recorder's metrics: %w", err)
 	}
+	r.opening <- struct{}{}
+	for range maxInFlight {
+		r.slots <- struct{}{}
+	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r, nil
 }
 
 // Close waits for the appends under way, until ctx ends; then it gives them up.
-// Record must not be called any more.
+// Later calls of Record record nothing and return an error.
 func (r *Recorder) Close(ctx context.Context) {
+	r.mu.Lock()
+	r.closing = true
+	r.mu.Unlock()
 	defer context.AfterFunc(ctx, r.cancel)()
 	r.wg.Wait()
 	r.cancel()
@@ -89,19 +124,22 @@ func (r *Recorder) Close(ctx context.Context) {
 
 // Record makes the items durable and answers each with a receipt, in the order
 // of the items. Items that are no events, and events whose id is taken by a
-// different event, go to quarantine and are answered with Rejected.
+// different event, go to quarantine and are answered with Rejected. Neither the
+// items nor their events are changed.
 //
 // Order: the events of one stream are stored in the order of the items, calls
 // one after another. Where the server offers BatchAppend, all events of one call
-// are stored in the order of the items, whatever their streams.
+// are stored in the order of the items, whatever their streams; only what has to
+// be tried again (the connection broke, or somebody else wrote to the stream,
+// also an earlier life of this recorder) may be overtaken by other streams.
 //
 // An error means that the outcome of the items without Status is unknown, as
 // when the store is away or ctx ended. Sending the same items again is safe.
 func (r *Recorder) Record(ctx context.Context, source string, items []Item) ([]Receipt, error) {
+	call := newCall(ctx, r, source, items)
 	if err := r.prepare(ctx); err != nil {
-		return make([]Receipt, len(items)), err
+		return call.receipts, err
 	}
-	call := &call{recorder: r, ctx: ctx, source: source, items: items, receipts: make([]Receipt, len(items))}
 	call.understand()
 	call.appendAll()
 	call.quarantine()
@@ -116,9 +154,17 @@ func (r *Recorder) Record(ctx context.Context, source string, items []Item) ([]R
 // prepare reads the end of the log once: an append that is answered with an
 // older position was a duplicate.
 func (r *Recorder) prepare(ctx context.Context) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.open {
+	if r.opened.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.patience)
+	defer cancel()
+	defer context.AfterFunc(r.ctx, cancel)()
+	if err := r.wait(ctx, r.opening); err != nil {
+		return err
+	}
+	defer func() { r.opening <- struct{}{} }()
+	if r.opened.Load() {
 		return nil
 	}
 	head, err := r.store.Head(ctx)
@@ -126,11 +172,37 @@ func (r *Recorder) prepare(ctx context.Context) error {
 		return fmt.Errorf("reading the end of the log: %w", err)
 	}
 	r.raise(head)
-	r.open = true
+	r.opened.Store(true)
 	return nil
 }
 
+func interrupted(err error) error {
+	return &domain.Error{Class: domain.ClassTransient, Code: eventstore.CodeUnavailable, Message: "recording was interrupted", Err: err}
+}
+
+// wait takes a token from the channel, with the patience of an append: while the
+// store is away, those who wait for each other give up together.
+func (r *Recorder) wait(ctx context.Context, tokens <-chan struct{}) error {
+	select {
+	case <-tokens:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(r.patience)
+	defer timer.Stop()
+	select {
+	case <-tokens:
+		return nil
+	case <-ctx.Done():
+		return interrupted(ctx.Err())
+	case <-timer.C:
+		return interrupted(errors.New("too many appends wait for the event store"))
+	}
+}
+
 func (r *Recorder) raise(to domain.Position) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.mark.Compare(to) < 0 {
 		r.mark = to
 	}
@@ -142,17 +214,40 @@ func (r *Recorder) durableBefore() domain.Position {
 	return r.mark
 }
 
+// begin counts an append in, unless the recorder is being closed.
+func (r *Recorder) begin() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closing {
+		return false
+	}
+	r.wg.Add(1)
+	return true
+}
+
 // call is one Record request on its way.
 type call struct {
 	recorder *Recorder
-	ctx      context.Context
+	ctx      context.Context //nolint:containedctx // of the request
 	source   string
-	items    []Item
+	items    []Item // copies: the door completes them
+	digests  [][8]byte
 
 	mu       sync.Mutex // guards what follows while appends are under way
 	receipts []Receipt
-	err      error
+	err      error // the first one
 	pending  sync.WaitGroup
+}
+
+func newCall(ctx context.Context, r *Recorder, source string, items []Item) *call {
+	c := &call{
+		recorder: r, ctx: ctx, source: source, items: slices.Clone(items),
+		digests: make([][8]byte, len(items)), receipts: make([]Receipt, len(items)),
+	}
+	for i := range items {
+		c.receipts[i].Line = items[i].Line
+	}
+	return c
 }
 
 // run is a maximal sequence of items that go to one stream in one append.
@@ -167,26 +262,26 @@ func (c *call) understand() {
 	seen := make(map[string]int)
 	for i := range c.items {
 		item := &c.items[i]
-		c.receipts[i].Line = item.Line
 		if item.Err != nil {
 			c.receipts[i].Err = item.Err
 			continue
 		}
-		e := item.Event
+		e := *item.Event
+		item.Event = &e
 		e.Source, e.RecordedAt = c.source, now
 		if e.ID == "" {
 			// No id: what was said is the id, so that a retry is a duplicate. The
 			// same words twice in one request are two events.
 			digest, err := e.Digest()
 			if err != nil {
-				item.Err = domain.Rejectf(domain.CodeInvalid, "", "encoding the event: %v", err)
-				c.receipts[i].Err = item.Err
+				c.receipts[i].Err = domain.Rejectf(domain.CodeInvalid, "", "encoding the event: %v", err)
 				continue
 			}
 			text := hex.EncodeToString(digest[:])
 			e.ID = domain.DeriveID(c.source, text, strconv.Itoa(seen[text]))
 			seen[text]++
 		}
+		c.digests[i] = eventDigest(&e)
 		c.receipts[i].EventID = e.ID
 		c.receipts[i].Stream = e.Stream()
 	}
@@ -212,12 +307,13 @@ func (c *call) runs() []run {
 	size := 0
 	ids := make(map[string]struct{})
 	for i, item := range c.items {
-		if item.Err != nil {
+		if c.receipts[i].Err != nil {
 			continue
 		}
-		bytes := len(item.Event.Data) + 2*len(item.Event.Raw) + 1024
+		e := item.Event
+		bytes := max(len(item.Raw), len(e.Data)+2*len(e.Raw)+256*len(e.Path)) + 1024
 		stream := c.receipts[i].Stream
-		_, repeated := ids[item.Event.ID]
+		_, repeated := ids[e.ID]
 		if last := len(runs) - 1; last >= 0 && runs[last].stream == stream && size+bytes <= maxRunBytes && !repeated {
 			runs[last].items = append(runs[last].items, i)
 			size += bytes
@@ -226,7 +322,7 @@ func (c *call) runs() []run {
 			size = bytes
 			clear(ids)
 		}
-		ids[item.Event.ID] = struct{}{}
+		ids[e.ID] = struct{}{}
 	}
 	return runs
 }
@@ -236,29 +332,52 @@ func (c *call) runs() []run {
 // stream in doubt.
 func (c *call) begin(run run) error {
 	r := c.recorder
-	select {
-	case r.slots <- struct{}{}:
-	case <-c.ctx.Done():
-		return c.ctx.Err()
+	if err := c.ctx.Err(); err != nil {
+		return interrupted(err)
 	}
-	state, err := r.streams.acquire(c.ctx, run.stream)
-	if err != nil {
-		<-r.slots
+	state := r.streams.enter(run.stream)
+	if err := r.wait(c.ctx, state.lock); err != nil {
+		r.streams.leave(state)
 		return err
 	}
-	attempt := c.attempt(state, run)
+	if err := r.wait(c.ctx, r.slots); err != nil {
+		r.streams.release(state)
+		return err
+	}
+	done := func() {
+		r.slots <- struct{}{}
+		r.streams.release(state)
+	}
+	// An append before this one may have failed, on this very stream: what comes
+	// behind it must not be stored before it.
+	if c.failed() {
+		done()
+		return nil
+	}
+	if !r.begin() {
+		done()
+		return interrupted(errors.New("the recorder is closed"))
+	}
+	var first attempt
+	if !state.doubtful {
+		if first = c.attempt(state, run); first.append == nil {
+			r.wg.Done()
+			done()
+			return nil
+		}
+	}
 	c.pending.Add(1)
-	r.wg.Go(func() {
+	go func() {
+		defer r.wg.Done()
 		defer c.pending.Done()
-		defer func() { <-r.slots }()
-		defer state.release()
-		ctx, cancel := context.WithTimeout(r.ctx, patience)
+		defer done()
+		ctx, cancel := context.WithTimeout(r.ctx, r.patience)
 		defer cancel()
-		if err := c.finish(ctx, state, run, attempt); err != nil {
-			state.forget()
+		if err := c.finish(ctx, state, run, first); err != nil {
+			state.doubtful = true
 			c.fail(err)
 		}
-	})
+	}()
 	return nil
 }
 
@@ -295,20 +414,25 @@ func (c *call) attempt(state *streamState, run run) attempt {
 // reads what is new there and tries again.
 func (c *call) finish(ctx context.Context, state *streamState, run run, a attempt) error {
 	r := c.recorder
+	if state.doubtful {
+		if err := state.load(ctx, r.store); err != nil {
+			return err
+		}
+		state.doubtful = false
+		a = c.attempt(state, run)
+	}
 	for conflicts := 0; a.append != nil; conflicts++ {
 		done, err := a.append.Wait(ctx)
 		switch {
 		case err == nil && (state.known || done.Position.Compare(a.mark) > 0):
 			r.metrics.seconds.Observe(r.now().Sub(a.sent).Seconds())
-			r.mu.Lock()
 			r.raise(done.Position)
-			r.mu.Unlock()
 			first := done.Revision - eventstore.Revision(len(a.fresh)) + 1
 			for n, i := range a.fresh {
 				e := c.items[i].Event
 				added := entry{
 					id: e.StoreID(), revision: uint64(first) + uint64(n), //nolint:gosec // at least 0
-					position: done.Position, digest: eventDigest(e),
+					position: done.Position, digest: c.digests[i],
 				}
 				state.add(added)
 				c.settle(i, added, Recorded)
@@ -317,24 +441,45 @@ func (c *call) finish(ctx context.Context, state *streamState, run run, a attemp
 			return nil
 		case err == nil, domain.ClassOf(err) == domain.ClassConflict && conflicts < maxConflicts:
 			// Somebody was here before: an earlier life of ours, or another writer.
-			if err := state.load(ctx, r.store, run.stream); err != nil {
+			if err := state.load(ctx, r.store); err != nil {
 				return err
 			}
 			a = c.attempt(state, run)
-		case domain.ClassOf(err) == domain.ClassRejected && len(a.fresh) == 1:
-			c.reject(a.fresh[0], domain.Rejectf(eventstore.CodeTooLarge, "", "the event store refuses the event: %v", err))
+		case !refused(err):
+			return err
+		case len(a.fresh) == 1:
+			c.reject(a.fresh[0], domain.Rejectf(eventstore.CodeRefused, "", "the event store refuses the event: %v", err))
 			return nil
 		default:
+			return c.finishOneByOne(ctx, state, run, a.fresh)
+		}
+	}
+	return nil
+}
+
+// finishOneByOne finds out which of several events it is that the store refuses.
+func (c *call) finishOneByOne(ctx context.Context, state *streamState, run run, items []int) error {
+	for _, i := range items {
+		one := run
+		one.items = []int{i}
+		if err := c.finish(ctx, state, one, c.attempt(state, one)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// refused reports whether the store will never take the events: they are too
+// large for it, or their stream was ended for ever.
+func refused(err error) bool {
+	e, ok := errors.AsType[*domain.Error](err)
+	return ok && (e.Class == domain.ClassRejected || e.Code == eventstore.CodeStreamDeleted)
+}
+
 // settle writes the receipt of an event that is durable.
 func (c *call) settle(i int, at entry, status Status) {
 	e := c.items[i].Event
-	if status == Duplicate && e.Type != domain.InputQuarantined && at.digest != eventDigest(e) {
+	if status == Duplicate && e.Type != domain.InputQuarantined && at.digest != c.digests[i] {
 		c.reject(i, domain.Rejectf(domain.CodeConflict, "event_id",
 			"%.80q is the id of a different event in stream %.80s", e.ID, c.receipts[i].Stream))
 		return
@@ -357,14 +502,22 @@ func (c *call) reject(i int, err *domain.Error) {
 func (c *call) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.err = errors.Join(c.err, err)
+	if c.err == nil { // when the store is away, hundreds say the same
+		c.err = err
+	}
+}
+
+func (c *call) failed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err != nil
 }
 
 // quarantine keeps what was rejected. A rejection is only answered once its
 // input is durable.
 func (c *call) quarantine() {
 	var rejected []int
-	kept := &call{recorder: c.recorder, ctx: c.ctx, source: c.source}
+	var kept []Item
 	for i := range c.items {
 		if c.receipts[i].Err == nil {
 			continue
@@ -372,22 +525,32 @@ func (c *call) quarantine() {
 		item := c.items[i]
 		item.Err = c.receipts[i].Err
 		if item.Raw == nil && item.Event != nil {
-			item.Raw, _ = item.Event.Encode() // it came decoded; what can't be encoded again leaves only its reason
+			// It came decoded. Without what the door added, so that it is the same
+			// input when it comes again; what can't be encoded leaves only its reason.
+			said := *item.Event
+			said.RecordedAt, said.Source = time.Time{}, ""
+			item.Raw, _ = said.Encode()
 		}
 		rejected = append(rejected, i)
-		kept.items = append(kept.items, Item{Line: item.Line, Event: Quarantine(c.source, item, c.recorder.now())})
+		kept = append(kept, Item{Line: item.Line, Event: Quarantine(c.source, item, c.recorder.now())})
 	}
 	if len(rejected) == 0 {
 		return
 	}
-	kept.receipts = make([]Receipt, len(kept.items))
-	kept.understand()
-	kept.appendAll()
-	c.err = errors.Join(c.err, kept.err)
+	c.recorder.log.InfoContext(c.ctx, "input rejected", slog.String("source", c.source),
+		slog.Int("rejected", len(rejected)), slog.Int("of", len(c.items)), slog.String("first_code", c.receipts[rejected[0]].Err.Code))
+	q := newCall(c.ctx, c.recorder, c.source, kept)
+	q.understand()
+	q.appendAll()
 	for n, i := range rejected {
-		if kept.receipts[n].Status != "" {
+		if at := q.receipts[n]; at.Status != "" {
 			c.receipts[i].Status = Rejected
-			c.receipts[i].Stream, c.receipts[i].Revision, c.receipts[i].Position = kept.receipts[n].Stream, kept.receipts[n].Revision, kept.receipts[n].Position
+			c.receipts[i].Stream, c.receipts[i].Revision, c.receipts[i].Position = at.Stream, at.Revision, at.Position
+		} else if at.Err != nil {
+			q.fail(&domain.Error{Code: eventstore.CodeUnclassified, Message: "keeping rejected input", Err: at.Err})
 		}
+	}
+	if q.err != nil {
+		c.fail(q.err)
 	}
 }

@@ -6,28 +6,35 @@ import (
 	"sync"
 
 	"github.com/google/uuid"
-	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/eventstore"
 )
 
-// streamTable remembers what the streams in use hold, so that a redelivered
-// event is known without asking the store. It forgets the least recently used;
-// what is forgotten is read again.
+// streamTable remembers what the streams hold, so that a redelivered event is
+// known without asking the store. It keeps the streams in use, and of the others
+// those used last; what is forgotten is read again.
 type streamTable struct {
-	mu    sync.Mutex
-	cache *lru.Cache[string, *streamState]
+	mu   sync.Mutex
+	used map[string]*streamState
+	idle *simplelru.LRU[string, *streamState]
 }
 
-// streamState is what is known of one stream. It belongs to whoever holds lock.
+// streamState is what is known of one stream. What it says is true for ever,
+// since streams only grow; the stream may hold more, which an append at the last
+// revision finds out.
 type streamState struct {
-	lock chan struct{} // holds one token while free: at most one append per stream is under way
+	name  string
+	users int           // holders and waiters; guarded by the table's mu
+	lock  chan struct{} // holds one token while free: at most one append per stream is under way
 
-	known   bool // last and entries are exact
-	last    eventstore.Revision
-	entries []entry
-	index   map[uuid.UUID]int // into entries; built when the stream gets long
+	// The rest belongs to whoever holds lock.
+	known    bool // the stream was read, or written by us: entries begin at its first event
+	doubtful bool // an append has an unknown outcome: read what is new before the next one
+	last     eventstore.Revision
+	entries  []entry
+	index    map[uuid.UUID]int // into entries; built when the stream gets long
 }
 
 // entry is one recorded event.
@@ -42,35 +49,41 @@ type entry struct {
 const indexFrom = 48
 
 func newStreamTable(size int) (*streamTable, error) {
-	cache, err := lru.New[string, *streamState](size)
-	return &streamTable{cache: cache}, err
+	idle, err := simplelru.NewLRU[string, *streamState](size, nil)
+	return &streamTable{used: make(map[string]*streamState), idle: idle}, err
 }
 
-// acquire waits for the stream to be free and takes it. The state may have been
-// forgotten meanwhile and made anew by somebody else: exact revisions keep two
-// holders of one stream correct, the lock only keeps them in order.
-func (t *streamTable) acquire(ctx context.Context, name string) (*streamState, error) {
+// release gives the stream back, after enter and taking its lock.
+func (t *streamTable) release(state *streamState) {
+	state.lock <- struct{}{}
+	t.leave(state)
+}
+
+// enter keeps the stream's state in the table until leave.
+func (t *streamTable) enter(name string) *streamState {
 	t.mu.Lock()
-	state, ok := t.cache.Get(name)
+	defer t.mu.Unlock()
+	state, ok := t.used[name]
 	if !ok {
-		state = &streamState{lock: make(chan struct{}, 1), last: eventstore.NoStream}
-		state.lock <- struct{}{}
-		t.cache.Add(name, state)
+		if state, ok = t.idle.Get(name); ok {
+			t.idle.Remove(name)
+		} else {
+			state = &streamState{name: name, lock: make(chan struct{}, 1), last: eventstore.NoStream}
+			state.lock <- struct{}{}
+		}
+		t.used[name] = state
 	}
-	t.mu.Unlock()
-	select {
-	case <-state.lock:
-		return state, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	state.users++
+	return state
 }
 
-func (s *streamState) release() { s.lock <- struct{}{} }
-
-// forget drops what is known: the next holder reads the stream.
-func (s *streamState) forget() {
-	s.known, s.last, s.entries, s.index = false, eventstore.NoStream, nil, nil
+func (t *streamTable) leave(state *streamState) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if state.users--; state.users == 0 {
+		delete(t.used, state.name)
+		t.idle.Add(state.name, state)
+	}
 }
 
 func (s *streamState) add(e entry) {
@@ -102,15 +115,10 @@ func (s *streamState) find(id uuid.UUID) (entry, bool) {
 }
 
 // load reads what the state does not know yet: the whole stream the first time,
-// later only what others have added.
-func (s *streamState) load(ctx context.Context, store *eventstore.Store, name string) error {
-	from := uint64(0)
-	if s.known {
-		from = uint64(s.last + 1) //nolint:gosec // at least 0
-	} else {
-		s.forget()
-	}
-	for r, err := range store.Stream(ctx, name, from) {
+// later only what others have added. What it has read counts also if it fails:
+// a stream that takes longer to read than anybody waits is read in the end.
+func (s *streamState) load(ctx context.Context, store *eventstore.Store) error {
+	for r, err := range store.Stream(ctx, s.name, uint64(s.last+1)) { //nolint:gosec // at least 0
 		if err != nil {
 			return err
 		}
@@ -135,5 +143,7 @@ func eventDigest(e *domain.Event) [8]byte {
 	if err != nil {
 		return [8]byte{}
 	}
-	return [8]byte(full[:8:sha256.Size])
+	return short(full)
 }
+
+func short(digest [sha256.Size]byte) [8]byte { return [8]byte(digest[:8]) }

@@ -81,10 +81,21 @@ func (c *Client) do(request *http.Request) ([]byte, error) {
 	switch {
 	case response.StatusCode < 300:
 		return body, nil
-	case response.StatusCode == http.StatusServiceUnavailable || response.StatusCode == http.StatusTooManyRequests:
+	case transientStatus(response.StatusCode):
 		return body, &domain.Error{Class: domain.ClassTransient, Code: "server_unavailable", Message: c.base + " answers " + response.Status}
 	default:
 		return body, &domain.Error{Class: domain.ClassRejected, Code: "server_refused", Message: c.base + " answers " + response.Status}
+	}
+}
+
+// transientStatus: the server, or a proxy before it, asks to come again.
+func transientStatus(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -2,6 +2,8 @@ package rest
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -57,6 +59,9 @@ type receiptError struct {
 	Message string `json:"message"`
 }
 
+// maxIgnoredBytes is how much of a body is read behind ingest.MaxBodyBytes.
+const maxIgnoredBytes = 64 << 20
+
 // Events is POST /v1/events: one object, an array of objects, or NDJSON, in any
 // of the input shapes. Every event gets a receipt, in the order of the body; it
 // is durable when the receipt says recorded or duplicate.
@@ -83,6 +88,11 @@ func Events(recorder Recorder, log *slog.Logger) http.Handler {
 				writeProblem(w, r, log, newProblem(http.StatusBadRequest, "unreadable_body", "the body ended early"))
 			}
 			return
+		}
+		// What is too long to be taken is read all the same, within reason: a
+		// client that is cut off while it sends never sees the answer.
+		if _, err := io.CopyN(io.Discard, r.Body, maxIgnoredBytes); err != nil && !errors.Is(err, io.EOF) {
+			log.DebugContext(r.Context(), "the rest of a body could not be read", slog.Any("error", err))
 		}
 		receipts, err := recorder.Record(r.Context(), source, items)
 		out := answer{problem: problem{Status: http.StatusOK}, counts: counts{Receipts: make([]receipt, len(receipts))}}

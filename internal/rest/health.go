@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -39,16 +40,28 @@ func Ready(checks []Check, log *slog.Logger) http.Handler {
 			Status string    `json:"status"`
 			Checks []outcome `json:"checks"`
 		}{Status: "ready"}
-		for _, check := range checks {
+		// Side by side: a slow one must not use up the time of the others.
+		errs := make([]error, len(checks))
+		var running sync.WaitGroup
+		for i, check := range checks {
+			running.Go(func() { errs[i] = check.Ready(ctx) })
+		}
+		running.Wait()
+		for i, check := range checks {
 			o := outcome{Name: check.Name, Status: "ok"}
-			if err := check.Ready(ctx); err != nil {
-				o.Status, o.Reason = "failing", err.Error()
+			if errs[i] != nil {
+				o.Status, o.Reason = "failing", errs[i].Error()
 				status, body.Status = http.StatusServiceUnavailable, "not ready"
 			}
 			body.Checks = append(body.Checks, o)
 		}
 		write(w, r, log, status, "application/json", body)
 	})
+}
+
+// Misdirected answers a request for a host name that is not ours.
+func Misdirected(w http.ResponseWriter, r *http.Request, log *slog.Logger) {
+	writeProblem(w, r, log, newProblem(http.StatusMisdirectedRequest, "misdirected", "this server answers to localhost and to loopback addresses"))
 }
 
 // Starting answers everything while the service opens its stores.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tradetrail/tradetrail/domain"
 )
@@ -77,7 +78,8 @@ func write(w http.ResponseWriter, r *http.Request, log *slog.Logger, status int,
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	if err := json.MarshalWrite(w, body); err != nil {
+	// Messages quote input, which may be invalid UTF-8.
+	if err := json.MarshalWrite(w, body, jsontext.AllowInvalidUTF8(true)); err != nil {
 		log.DebugContext(r.Context(), "answer not delivered", slog.Any("error", err))
 	}
 }

@@ -1,0 +1,4 @@
+package eventstore
+
+// Translate is the translation of foreign errors.
+var Translate = translate
