@@ -125,7 +125,14 @@ func importTarget(ctx context.Context, e env, o importOptions) (recorder, func()
 	if o.serverGiven || !o.dataDirGiven && client.Reachable(ctx) {
 		return client, func() error { return nil }, nil
 	}
-	fmt.Fprintf(e.stderr, "no server: recording into the event store in %s\n", o.cfg.DataDir)
+	if o.dataDirGiven {
+		o.cfg.EventStore = "" // said here and now, against what the environment says
+	}
+	where := "in " + o.cfg.DataDir
+	if o.cfg.EventStore != "" {
+		where = "of TRADETRAIL_EVENTSTORE"
+	}
+	fmt.Fprintf(e.stderr, "no server: recording into the event store %s\n", where)
 	log := obs.NewLogger(e.stderr, slog.LevelWarn)
 	store, err := app.OpenStore(o.cfg, log)
 	if err != nil {

@@ -24,7 +24,9 @@ func newServe(e env) *cobra.Command {
 			if err := cfg.Validate(); err != nil {
 				return usageError{err}
 			}
-			a, err := app.New(cmd.Context(), cfg, obs.NewLogger(e.stderr, level))
+			log := obs.NewLogger(e.stderr, level)
+			obs.AdoptRedisLog(log)
+			a, err := app.New(cmd.Context(), cfg, log)
 			if err != nil {
 				return err
 			}

@@ -44,6 +44,6 @@ func newSimulate(e env) *cobra.Command {
 	flags.Uint64Var(&cfg.Seed, "seed", 1, "which day")
 	flags.StringVar(&start, "start", "", "opening of the market, RFC 3339 (default: 2026-03-02T14:30:00Z)")
 	flags.DurationVar(&cfg.Length, "length", 0, "from the opening to the close (default 6h30m)")
-	flags.IntVar(&cfg.Decisions, "decisions", 0, "recommendations, each of which may become an order (default 180)")
+	flags.IntVar(&cfg.Decisions, "decisions", 0, "recommendations, each of which may become an order (default 220)")
 	return cmd
 }

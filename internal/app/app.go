@@ -225,7 +225,27 @@ func (a *App) routes(recorder *ingest.Recorder, graphql http.Handler, checks []r
 	}, []string{"code", "method"})
 	a.registry.MustRegister(seconds)
 	// Browsers may be led here by pages of other sites: what they send is refused.
-	return promhttp.InstrumentHandlerDuration(seconds, http.NewCrossOriginProtection().Handler(mux))
+	return promhttp.InstrumentHandlerDuration(seconds, a.ourHost(http.NewCrossOriginProtection().Handler(mux)))
+}
+
+// ourHost refuses requests for other host names while the server listens on
+// loopback: a page of another site may have made its own name point here (DNS
+// rebinding), and would then count as the same origin.
+func (a *App) ourHost(next http.Handler) http.Handler {
+	if a.cfg.InsecureListen {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = strings.Trim(r.Host, "[]")
+		}
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			rest.Misdirected(w, r, a.log)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (a *App) serve(w http.ResponseWriter, r *http.Request) { (*a.handler.Load()).ServeHTTP(w, r) }

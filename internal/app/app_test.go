@@ -286,6 +286,16 @@ func TestHTTP_Borders(t *testing.T) {
 		a := r.do(http.MethodPost, path, "application/json", `{}`, "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")
 		assert.Equal(t, http.StatusForbidden, a.status, path)
 	}
+	// Nor by a name that it has made point here.
+	for host, want := range map[string]int{"evil.example": http.StatusMisdirectedRequest, "evil.example:8080": http.StatusMisdirectedRequest, "localhost:1": http.StatusOK, "[::1]:1": http.StatusOK} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/healthz", nil)
+		require.NoError(t, err)
+		request.Host = host
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		assert.Equal(t, want, response.StatusCode, host)
+	}
 	// Queries may come by GET, mutations may not.
 	assert.Equal(t, http.StatusOK, r.get("/graphql?query=%7Bprojections%7Bname%7D%7D").status)
 	a := r.get("/graphql?query=mutation%7Brebuild(projection:%22users%22)%7Bname%7D%7D")
