@@ -18,6 +18,10 @@ const (
 	// A client that answers no ping for twice as long is cut off; it resumes with
 	// the last cursor it has seen.
 	keepAlive = 30 * time.Second
+	// maxComplexity is the most fields that one operation asks for; the dashboard
+	// and introspection stay far below.
+	maxComplexity = 1000
+
 	initLimit = 10 * time.Second // for a WebSocket client to say connection_init
 )
 
@@ -34,6 +38,7 @@ func NewServer(recorder Recorder, views Views, events Log, log *slog.Logger) htt
 	server.AddTransport(transport.Websocket{KeepAlivePingInterval: keepAlive, PingPongInterval: keepAlive, InitTimeout: initLimit})
 	server.SetQueryCache(lru.New[*ast.QueryDocument](1000))
 	server.Use(extension.Introspection{})
+	server.Use(extension.FixedComplexityLimit(maxComplexity))
 	server.SetErrorPresenter(r.present)
 	server.SetRecoverFunc(r.recovered)
 	return server

@@ -216,7 +216,7 @@ func (a *App) routes(recorder *ingest.Recorder, graphql http.Handler, checks []r
 	mux.Handle("GET /readyz", rest.Ready(checks, a.log))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
 	mux.Handle("POST /v1/events", rest.Events(recorder, a.log))
-	mux.Handle("/graphql", a.endWithStreams(graphql))
+	mux.Handle("/graphql", a.endWithStreams(http.MaxBytesHandler(graphql, ingest.MaxBodyBytes)))
 	mux.Handle("GET /{$}", rest.Index(a.log))
 
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{

@@ -221,6 +221,15 @@ func TestGraphQL_PagesBothWays(t *testing.T) {
 	}, at(data, "account", "orders"))
 }
 
+// many repeats a text with its number.
+func many(n int, format string) string {
+	var out strings.Builder
+	for i := range n {
+		fmt.Fprintf(&out, format, i)
+	}
+	return out.String()
+}
+
 func TestGraphQL_Errors(t *testing.T) {
 	r := start(t)
 	r.record(2)
@@ -230,6 +239,7 @@ func TestGraphQL_Errors(t *testing.T) {
 		`{ account(id: "A") { events(after: "x") { totalCount } } }`:   {"invalid", "after"},
 		`{ account(id: "A") { orders(before: "-3") { totalCount } } }`: {"invalid", "before"},
 		`mutation { rebuild(projection: "nothing") { name } }`:         {"unknown_projection", "projection"},
+		`{` + many(1001, `a%d: projections { name } `) + `}`:           {"COMPLEXITY_LIMIT_EXCEEDED", ""},
 		`{ nothing }`: {"GRAPHQL_VALIDATION_FAILED", ""},
 		`{`:           {"GRAPHQL_PARSE_FAILED", ""},
 		`mutation { record(events: [{eventType: "x", occurredAt: "2026-03-02T14:30:00Z", data: {price: 1.5}}]) { status } }`: {"invalid", ""},
