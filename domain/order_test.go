@@ -219,6 +219,9 @@ func TestOrder_StateChanges(t *testing.T) {
 			{domain.OrderFilled, ``, "FILLED 0/0"},
 			{domain.OrderSubmitted, `"quantity":"100"`, "FILLED 0/0"},
 		}},
+		{"a quantity below zero leaves nothing", []line{
+			{domain.OrderSubmitted, `"quantity":"-5"`, "PENDING_NEW 0/0"},
+		}},
 		{"fractions of a share", []line{
 			{domain.OrderSubmitted, `"quantity":"0.3"`, "PENDING_NEW 0/0.3"},
 			{domain.OrderPartiallyFilled, `"fill_quantity":"0.1"`, "PARTIALLY_FILLED 0.1/0.2"},
