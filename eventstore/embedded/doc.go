@@ -42,5 +42,25 @@
 // are the events of stream $$X.
 //
 // What one append writes is one Pebble batch, which Pebble recovers as a whole
-// or not at all.
+// or not at all. Close moves everything into tables, where each block has a
+// checksum. After a crash the latest appends are in the write-ahead log only:
+// damage there is found too, except in its last 32 KiB, where nothing tells it
+// from a write that the crash interrupted.
+//
+// # Differences from EventStoreDB
+//
+// Persistent subscriptions, projections, users, access control, TLS and the
+// HTTP interface are not there; calls to them answer UNIMPLEMENTED. Deleted and
+// truncated events are hidden but never scavenged. Filters take Go's regular
+// expressions, which have no lookaround. Where the protocol leaves a choice:
+//
+//   - Any and StreamExists recognise a repeated append among the latest 65,536
+//     events, per stream, also after a restart; EventStoreDB forgets at restart.
+//   - A subscription to $all from a position that no record has, such as one
+//     beyond the end of a log restored from an older copy, is refused.
+//   - A write waits as long as its caller does; there is no server-side limit
+//     of two seconds.
+//   - Stream names have at most 4096 bytes and are UTF-8. In trailers, those
+//     that are not printable ASCII are percent-encoded.
+//   - A checkpoint is always the position of a record.
 package embedded

@@ -35,6 +35,7 @@ const (
 	defaultMemTableBytes = 32 << 20
 	defaultCloseTimeout  = 5 * time.Second
 	defaultMaxAppendSize = 1 << 20
+	largestMaxAppendSize = 16 << 20
 )
 
 // Options of a node. The zero value is a working configuration.
@@ -51,7 +52,7 @@ type Options struct {
 	// CacheBytes is the size of the block cache. 0 is 64 MiB.
 	CacheBytes int64
 	// MaxAppendSize bounds the events of one append, in bytes. 0 is 1 MiB,
-	// EventStoreDB's default; the wire allows up to 16 MiB.
+	// EventStoreDB's default; more than 16 MiB is 16 MiB.
 	MaxAppendSize int
 	// CloseTimeout is how long Close waits for running requests. 0 is 5 seconds.
 	CloseTimeout time.Duration
@@ -79,6 +80,7 @@ func (o Options) withDefaults() Options {
 	if o.MaxAppendSize <= 0 {
 		o.MaxAppendSize = defaultMaxAppendSize
 	}
+	o.MaxAppendSize = min(o.MaxAppendSize, largestMaxAppendSize)
 	if o.CloseTimeout <= 0 {
 		o.CloseTimeout = defaultCloseTimeout
 	}

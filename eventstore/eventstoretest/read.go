@@ -123,6 +123,7 @@ func (s *suite) allCases() cases {
 			store.append(newStream("order"), esdb.NoStream{}, newEvents(1)...)
 			first := store.readAll(esdb.ReadAllOptions{From: esdb.Start{}}, 1)
 			require.Len(t, first, 1)
+			assert.Positive(t, position(first[0]).Commit)
 			assert.Empty(t, store.readAll(esdb.ReadAllOptions{Direction: esdb.Backwards, From: esdb.Start{}}, 5))
 		},
 		"from the end there is nothing forwards and the latest backwards": func(t *testing.T) {
