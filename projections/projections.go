@@ -14,6 +14,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/eventstore"
 	"github.com/tradetrail/tradetrail/projections/feed"
 	"github.com/tradetrail/tradetrail/projections/views"
@@ -32,7 +33,7 @@ type Projections struct {
 // New wires the projections; nothing runs before Run.
 func New(set *views.Set, store *eventstore.Store, log *slog.Logger, reg prometheus.Registerer) (*Projections, error) {
 	p := &Projections{
-		Views: set, feed: feed.New(store, set.Start, log), log: log,
+		Views: set, log: log,
 		applied: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tradetrail_projected_events_total", Help: "Events of the log applied to the views.",
 		}),
@@ -40,6 +41,7 @@ func New(set *views.Set, store *eventstore.Store, log *slog.Logger, reg promethe
 			Name: "tradetrail_projection_failures_total", Help: "Slices that could not be applied and were tried again.",
 		}),
 	}
+	p.feed = feed.New(store, p.start, log)
 	if err := errors.Join(reg.Register(p.applied), reg.Register(p.failed)); err != nil {
 		return nil, fmt.Errorf("registering the projections' metrics: %w", err)
 	}
@@ -48,6 +50,9 @@ func New(set *views.Set, store *eventstore.Store, log *slog.Logger, reg promethe
 
 // CaughtUp is closed when the views have reached the end of the log once.
 func (p *Projections) CaughtUp() <-chan struct{} { return p.feed.CaughtUp() }
+
+// Trouble is why the views do not follow the log at the moment, or nil.
+func (p *Projections) Trouble() error { return p.feed.Trouble() }
 
 // Run applies the log to the views until ctx ends. A slice under way is then
 // applied or not, never in part. Any other end is an error.
@@ -84,13 +89,22 @@ func (p *Projections) Run(ctx context.Context) error {
 		cancel()
 		err = <-done
 		if !cancelled {
-			return errors.Join(errors.New("the handler of the views stopped by itself"), err)
+			return errors.Join(errors.New("the handler of the views stopped by itself"), p.feed.Trouble(), err)
 		}
 	}
 	if ctx.Err() == nil {
-		return errors.Join(errors.New("the router of the views stopped by itself"), err)
+		return errors.Join(errors.New("the router of the views stopped by itself"), p.feed.Trouble(), err)
 	}
 	return err
+}
+
+// start finds where the feed has to begin, after making sure that the views are
+// of this log.
+func (p *Projections) start(ctx context.Context) (domain.Position, error) {
+	if err := p.Views.Adopt(ctx); err != nil {
+		return domain.Position{}, err
+	}
+	return p.Views.Start(ctx)
 }
 
 func (p *Projections) apply(msg *message.Message) error {

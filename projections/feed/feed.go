@@ -5,6 +5,7 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -46,6 +47,7 @@ type Feed struct {
 
 	mu       sync.Mutex
 	caughtUp chan struct{} // closed at the first time that the end of the log was reached
+	trouble  error
 	closing  context.CancelFunc
 	life     context.Context
 	wg       sync.WaitGroup
@@ -79,6 +81,12 @@ func (f *Feed) Subscribe(ctx context.Context, topic string) (<-chan *message.Mes
 			}
 			if delivered {
 				attempt = 0
+			}
+			f.note(err)
+			if errors.Is(err, errDamaged) {
+				// In doubt about the log nobody goes on: the handler stops, and with it
+				// the process.
+				return
 			}
 			f.log.WarnContext(ctx, "feed starts again", slog.String("topic", topic), slog.Any("error", err))
 			pause(ctx, attempt)
@@ -115,6 +123,7 @@ func (f *Feed) follow(ctx context.Context, out chan<- *message.Message) (deliver
 				return delivered, err
 			}
 			delivered = true
+			f.note(nil)
 			after = slice.Events[len(slice.Events)-1].Position
 		}
 		if next.CaughtUp {
@@ -136,6 +145,9 @@ func (f *Feed) next(ctx context.Context, follower *eventstore.Follower, after do
 		slice, err := follower.Next(waiting, MaxSlice)
 		idle := waiting.Err() != nil && ctx.Err() == nil
 		cancel()
+		if domain.ClassOf(err) == domain.ClassIntegrity {
+			return slice, errors.Join(errDamaged, err)
+		}
 		if err == nil || !idle {
 			return slice, err
 		}
@@ -149,9 +161,26 @@ func (f *Feed) next(ctx context.Context, follower *eventstore.Follower, after do
 	}
 }
 
+var errDamaged = errors.New("the log is damaged")
+
+// Trouble is why the feed last failed, nil when it has delivered since, or
+// reached the end of the log.
+func (f *Feed) Trouble() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.trouble
+}
+
+func (f *Feed) note(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.trouble = err
+}
+
 func (f *Feed) reached() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.trouble = nil
 	select {
 	case <-f.caughtUp:
 	default:

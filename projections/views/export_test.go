@@ -6,7 +6,3 @@ func (s *Set) Listeners() int {
 	defer s.hub.mu.Unlock()
 	return len(s.hub.listeners)
 }
-
-// ChainEvents reads a chain's events as a live reader does.
-var ChainEvents = (*Set).chainEvents
-

@@ -124,7 +124,7 @@ func newWire(t testing.TB, target string, seed uint64) *wire {
 	return w
 }
 
-func (w *wire) address() string     { return w.listener.Addr().String() }
+func (w *wire) address() string      { return w.listener.Addr().String() }
 func (w *wire) cutEvery(bytes int64) { w.every.Store(bytes) }
 
 func (w *wire) accept() {

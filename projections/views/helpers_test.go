@@ -253,3 +253,9 @@ func ordersOf(log []feed.Event) []string {
 	}
 	return orders
 }
+
+// keyOf is a key of a view's generation that is read.
+func keyOf(t testing.TB, set *views.Set, view, rest string) string {
+	t.Helper()
+	return fmt.Sprintf("tradetrail:{%s:%d}:%s", view, statusOf(t, set, view).Generation, rest)
+}

@@ -2,6 +2,7 @@ package views
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"time"
@@ -31,7 +32,7 @@ func (s *Set) Chain(ctx context.Context, order string) (chain domain.Chain, ok b
 }
 
 func (s *Set) chainEvents(ctx context.Context, order string) ([]domain.Located, bool, error) {
-	live, done, err := s.read(s.slots[ordersSlot])
+	live, done, err := s.serve(s.slots[ordersSlot])
 	if err != nil {
 		return nil, false, err
 	}
@@ -86,7 +87,7 @@ func (s *Set) bodies(ctx context.Context, places []string) ([]domain.Located, er
 	if len(places) == 0 {
 		return nil, nil
 	}
-	live, done, err := s.read(s.slots[eventsSlot])
+	live, done, err := s.serve(s.slots[eventsSlot])
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +120,7 @@ func (s *Set) bodies(ctx context.Context, places []string) ([]domain.Located, er
 
 // Orders reads the states of orders; those nobody knows are missing.
 func (s *Set) Orders(ctx context.Context, ids []string) (map[string]domain.Order, error) {
-	live, done, err := s.read(s.slots[ordersSlot])
+	live, done, err := s.serve(s.slots[ordersSlot])
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +135,7 @@ func (s *Set) Owner(ctx context.Context, kind, id string) (stats Stats, ok bool,
 	if err != nil {
 		return Stats{}, false, err
 	}
-	live, done, err := s.read(slot)
+	live, done, err := s.serve(slot)
 	if err != nil {
 		return Stats{}, false, err
 	}
@@ -202,7 +203,7 @@ func (s *Set) search(ctx context.Context, kind, id string, after domain.Position
 	if err != nil {
 		return 0, nil, err
 	}
-	live, done, err := s.read(slot)
+	live, done, err := s.serve(slot)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -216,7 +217,7 @@ func (s *Set) window(ctx context.Context, kind, what, id string, from, to int64)
 	if err != nil {
 		return Page[string]{}, nil, err
 	}
-	live, done, err := s.read(slot)
+	live, done, err := s.serve(slot)
 	if err != nil {
 		return Page[string]{}, nil, err
 	}
@@ -359,7 +360,11 @@ func (s *Set) tune(ctx context.Context, name, topic string, after *domain.Positi
 	if after != nil {
 		return wake, *after, nil
 	}
-	live, done, err := s.read(slot)
+	live, done, err := s.serve(slot)
+	if errors.Is(err, errCatchingUp) {
+		from, err := s.store.Head(ctx)
+		return wake, from, err
+	}
 	if err != nil {
 		return nil, domain.Position{}, err
 	}

@@ -149,14 +149,13 @@ func TestRebuild_UnderLoad(t *testing.T) {
 		chainReader := followChain(t, set, order, &domain.Position{})
 
 		var rebuilds atomic.Int64
-		ctx, stop := context.WithCancel(t.Context())
-		defer stop()
+		done := make(chan struct{})
 		var others, work errgroup.Group
 		for range 2 {
-			others.Go(func() error { return readOnly(ctx, set, account, order, trail, applied) })
+			others.Go(func() error { return readOnly(t.Context(), set, account, order, trail, done) })
 		}
 		others.Go(func() error {
-			for ctx.Err() == nil || rebuilds.Load() == 0 {
+			for !closed(done) || rebuilds.Load() == 0 {
 				for _, name := range set.Names() {
 					rebuilt, err := set.Rebuild(t.Context(), name)
 					if err != nil {
@@ -170,21 +169,21 @@ func TestRebuild_UnderLoad(t *testing.T) {
 			}
 			return nil
 		})
-		// One event at a time, and never far ahead of the rebuilds: they must meet.
+		// A few events at a time: applications and rebuilds must meet.
 		work.Go(func() error {
 			stand := applied
 			for stand < len(log) {
-				if err := set.Apply(t.Context(), viewstest.SliceOf(log, stand, stand+1)); err != nil {
+				if err := set.Apply(t.Context(), viewstest.SliceOf(log, stand, min(stand+3, len(log)))); err != nil {
 					return err
 				}
-				stand++
+				stand += 3
 			}
 			return nil
 		})
 		require.NoError(t, work.Wait())
 		assert.Equal(t, trail, reader.until(len(trail)))
 		assert.Equal(t, positions(chain), chainReader.until(len(chain)))
-		stop()
+		close(done)
 		require.NoError(t, others.Wait())
 		assert.Equal(t, want, hashes(t, set))
 		assertNoOtherGenerations(t, r.Client, set)
@@ -192,11 +191,21 @@ func TestRebuild_UnderLoad(t *testing.T) {
 	})
 }
 
-// readOnly reads pages and chains until ctx ends. What it sees may only grow.
-func readOnly(ctx context.Context, set *views.Set, account, order string, trail []domain.Position, applied int) error {
+func closed(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
+// readOnly reads pages and chains until it is done. What it sees may only grow.
+func readOnly(
+	ctx context.Context, set *views.Set, account, order string, trail []domain.Position, done <-chan struct{},
+) error {
 	var total, events, steps int64
-	ctx, quiet := context.WithoutCancel(ctx), ctx
-	for i := int64(0); quiet.Err() == nil; i++ {
+	for i := int64(0); !closed(done); i++ {
 		page, err := set.OwnerEvents(ctx, views.Accounts, account, i%7, i%7+20)
 		if err != nil {
 			return err

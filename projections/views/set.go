@@ -36,6 +36,9 @@ type Set struct {
 
 	applying sync.Mutex // held for the duration of an Apply, of a Start, and of a switch of generations
 	unsure   bool       // an Apply failed: it may have changed what nobody was told of; guarded by applying
+
+	readable domain.Position // where the views must have come before they are read, see Adopt; guarded by applying
+	reached  atomic.Bool     // they have
 }
 
 // slot is the place of one view.
@@ -111,6 +114,7 @@ func (s *Set) Start(ctx context.Context) (domain.Position, error) {
 			lowest = cursor
 		}
 	}
+	s.reached.Store(lowest.Compare(s.readable) >= 0)
 	if s.unsure {
 		// What a failed Apply did after all is before the cursors just read, so it
 		// does not come again and nobody else will wake those who wait for it.
@@ -186,6 +190,9 @@ func (s *Set) Apply(ctx context.Context, slice feed.Slice) error {
 		err = group.Wait()
 	}
 	s.unsure = s.unsure || err != nil
+	if n := len(slice.Events); err == nil && n > 0 && slice.Events[n-1].Position.Compare(s.readable) >= 0 {
+		s.reached.Store(true)
+	}
 	return err
 }
 

@@ -53,7 +53,9 @@ func (h *history) tell(e *domain.Event) {
 	h.told = append(h.told, e)
 }
 
-func (h *history) pick(kind string, n int) string { return fmt.Sprintf("%s-%d", kind, 1+h.random.IntN(n)) }
+func (h *history) pick(kind string, n int) string {
+	return fmt.Sprintf("%s-%d", kind, 1+h.random.IntN(n))
+}
 
 // decision is a recommendation and what came of it.
 func (h *history) decision() []*domain.Event {
@@ -62,7 +64,7 @@ func (h *history) decision() []*domain.Event {
 	// A computation feeds several recommendations.
 	computation := fmt.Sprintf("COMP-%d", (h.decisions+2)/3)
 	about := domain.Event{
-		StrategyID: h.pick("STRAT", 3), Ticker: h.pick("TICK", 5), RecommendationID: id("REC"), ComputationID: computation,
+		StrategyID: h.pick("ALPHA", 3), Ticker: h.pick("TICK", 5), RecommendationID: id("REC"), ComputationID: computation,
 	}
 	event := func(t domain.EventType, change func(*domain.Event)) *domain.Event {
 		e := about

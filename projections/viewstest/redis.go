@@ -184,7 +184,7 @@ func start(t testing.TB) string {
 
 func launch(t testing.TB, program string, port int, password string) (ready bool, output string) {
 	t.Helper()
-	server := exec.CommandContext(cleanupContext(t), program, "-") //nolint:gosec // found on PATH by its fixed name
+	server := exec.CommandContext(cleanupContext(t), program, "-")
 	server.Dir = t.TempDir()
 	server.Stdin = strings.NewReader(fmt.Sprintf( // not as arguments: those are for everybody to see
 		"port %d\nbind 127.0.0.1\nrequirepass %s\nsave \"\"\nappendonly no\ndir %q\n", port, password, server.Dir))
