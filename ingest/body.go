@@ -79,11 +79,13 @@ func (p *parser) lineOf(at int) int {
 
 // space returns where the white space that begins at this byte ends.
 func (p *parser) space(at int) int {
-	for at < len(p.raw) && (p.raw[at] == ' ' || p.raw[at] == '\n' || p.raw[at] == '\r' || p.raw[at] == '\t') {
+	for at < len(p.raw) && isSpace(p.raw[at]) {
 		at++
 	}
 	return at
 }
+
+func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
 
 // understand makes an item of the bytes up to end. It reports whether there may
 // be more.
@@ -93,7 +95,7 @@ func (p *parser) understand(end int) bool {
 		return false
 	}
 	start := p.at
-	for end > start && p.space(end-1) != end-1 {
+	for end > start && isSpace(p.raw[end-1]) {
 		end--
 	}
 	p.items = append(p.items, Understand(p.lineOf(start), p.raw[start:end:end]))
@@ -203,16 +205,16 @@ func (p *parser) array() {
 		if !p.understand(end) {
 			return
 		}
-		p.at = p.space(next + 1)
-		if p.raw[next] == ']' {
+		if p.at = next + 1; p.raw[next] == ']' {
 			p.behindArray()
 			return
 		}
+		p.at = p.space(p.at)
 	}
 }
 
 func (p *parser) behindArray() {
-	switch {
+	switch p.at = p.space(p.at); {
 	case p.cut:
 		p.tooLong()
 	case p.at < len(p.raw):
