@@ -118,7 +118,7 @@ func (n *normaliser) event() *Event {
 	e.ApprovalID = n.id("approval_id")
 	e.SessionID = n.id("session_id")
 	e.Environment = n.name("environment")
-	e.Version = n.name("version")
+	e.Version = n.text(MaxNameBytes, "version") // often a number
 	e.Actor = n.id("actor")
 	e.CorrelationID = n.id("correlation_id")
 	e.CausationID = n.id("causation_id")
@@ -317,8 +317,19 @@ func (n *normaliser) text(limit int, names ...string) string {
 	return text
 }
 
-func (n *normaliser) id(names ...string) string   { return n.text(MaxIDBytes, names...) }
-func (n *normaliser) name(names ...string) string { return n.text(MaxNameBytes, names...) }
+func (n *normaliser) id(names ...string) string { return n.text(MaxIDBytes, names...) }
+
+// name is a text that is never a number: a type, not an id.
+func (n *normaliser) name(names ...string) string {
+	for i := range n.fields {
+		m := &n.fields[i]
+		if m.value.Kind() == '0' && slices.ContainsFunc(names, m.is) {
+			n.fail(Rejectf(CodeWrongType, m.path(), "must be a string, not a number"))
+			return ""
+		}
+	}
+	return n.text(MaxNameBytes, names...)
+}
 
 // dataID reads an id inside data, and leaves it there.
 func (n *normaliser) dataID(data []member, name string) string {

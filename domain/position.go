@@ -46,23 +46,3 @@ func ParsePosition(text string) (Position, error) {
 	}
 	return p, nil
 }
-
-// Key is a fixed-width form that sorts as the log does, for the keys and members
-// of the read models.
-func (p Position) Key() string { return fmt.Sprintf("%016x%016x", p.Commit, p.Prepare) }
-
-// PositionFromKey reads what Key wrote.
-func PositionFromKey(key string) (Position, error) {
-	if len(key) != 32 {
-		return Position{}, fmt.Errorf("position key %q has not 32 digits", key)
-	}
-	commit, err := strconv.ParseUint(key[:16], 16, 64)
-	if err != nil {
-		return Position{}, fmt.Errorf("position key %q: %w", key, err)
-	}
-	prepare, err := strconv.ParseUint(key[16:], 16, 64)
-	if err != nil {
-		return Position{}, fmt.Errorf("position key %q: %w", key, err)
-	}
-	return Position{commit, prepare}, nil
-}

@@ -25,12 +25,11 @@ func positions() *rapid.Generator[domain.Position] {
 	})
 }
 
-func TestPosition_KeysSortAsTheLogDoes(t *testing.T) {
+func TestPosition_ComparesAsTheLogDoes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, q := positions().Draw(t, "p"), positions().Draw(t, "q")
 		want := cmp.Or(cmp.Compare(p.Commit, q.Commit), cmp.Compare(p.Prepare, q.Prepare))
 		assert.Equal(t, want, p.Compare(q))
-		assert.Equal(t, want, strings.Compare(p.Key(), q.Key()))
 		assert.Equal(t, -want, q.Compare(p))
 	})
 }
@@ -41,19 +40,14 @@ func TestPosition_RoundTrips(t *testing.T) {
 		parsed, err := domain.ParsePosition(p.String())
 		require.NoError(t, err)
 		assert.Equal(t, p, parsed)
-		fromKey, err := domain.PositionFromKey(p.Key())
-		require.NoError(t, err)
-		assert.Equal(t, p, fromKey)
 	})
 }
 
-// Both forms stand in cursors and in the keys of the views.
-func TestPosition_FormsAreFrozen(t *testing.T) {
+// It stands in cursors that clients keep.
+func TestPosition_FormIsFrozen(t *testing.T) {
 	p := domain.Position{Commit: 120, Prepare: 119}
 	assert.Equal(t, "C:120/P:119", p.String())
-	assert.Equal(t, "00000000000000780000000000000077", p.Key())
 	assert.Equal(t, "C:18446744073709551615/P:18446744073709551615", domain.EndPosition.String())
-	assert.Equal(t, strings.Repeat("f", 32), domain.EndPosition.Key())
 	assert.True(t, domain.Position{}.IsZero())
 	assert.False(t, domain.Position{Prepare: 1}.IsZero())
 	assert.Equal(t, -1, domain.Position{}.Compare(p))
@@ -69,15 +63,5 @@ func TestParsePosition_RefusesAnythingElse(t *testing.T) {
 		require.Error(t, err, "%q", text)
 		assert.Equal(t, domain.ClassRejected, domain.ClassOf(err))
 		assert.Less(t, len(err.Error()), 200)
-	}
-}
-
-func TestPositionFromKey_RefusesAnythingElse(t *testing.T) {
-	for _, key := range []string{
-		"", "0", strings.Repeat("0", 31), strings.Repeat("0", 33), strings.Repeat("g", 32), "+" + strings.Repeat("0", 31),
-		strings.Repeat("0", 16) + "-" + strings.Repeat("0", 15), strings.Repeat("0", 14) + "0x" + strings.Repeat("0", 16), strings.Repeat("é", 16),
-	} {
-		_, err := domain.PositionFromKey(key)
-		assert.Error(t, err, "%q", key)
 	}
 }

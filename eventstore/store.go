@@ -38,7 +38,9 @@ type Store struct {
 // kurrentdb://) and sets what the client's defaults get wrong: half-open
 // connections would be noticed late.
 func ParseURL(url string) (*esdb.Configuration, error) {
-	url = strings.Replace(url, "kurrentdb", "esdb", 1)
+	if rest, ok := strings.CutPrefix(url, "kurrentdb"); ok {
+		url = "esdb" + rest
+	}
 	cfg, err := esdb.ParseConnectionString(url)
 	if err != nil {
 		return nil, domain.Rejectf(domain.CodeInvalid, "eventstore", "reading the connection string: %v", err)

@@ -185,7 +185,7 @@ func (a *App) open(ctx context.Context) ([]component, error) {
 		{Name: "projections", Ready: func(context.Context) error {
 			select {
 			case <-projection.CaughtUp():
-				return nil
+				return projection.Trouble()
 			default:
 				return errors.New("the views have not caught up with the log yet")
 			}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 
+	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/eventstore"
 	"github.com/tradetrail/tradetrail/eventstore/embedded"
 	"github.com/tradetrail/tradetrail/internal/config"
@@ -35,7 +36,7 @@ func OpenStore(cfg config.Config, log *slog.Logger) (*Store, error) {
 	}
 	node, err := embedded.Open(filepath.Join(cfg.DataDir, "events"), embedded.Options{Logger: log})
 	if err != nil {
-		return nil, err
+		return nil, classify(err)
 	}
 	local, err := node.Configuration()
 	if err != nil {
@@ -61,8 +62,17 @@ func (s *Store) Close() error {
 func (s *Store) watch(ctx context.Context) error {
 	select {
 	case <-s.Node.Done():
-		return fmt.Errorf("the node stopped: %w", s.Node.Err())
+		return fmt.Errorf("the node stopped: %w", classify(s.Node.Err()))
 	case <-ctx.Done():
 		return nil
 	}
+}
+
+// classify gives damage found by the node its class; the node knows nothing of
+// ours.
+func classify(err error) error {
+	if _, damaged := errors.AsType[*embedded.IntegrityError](err); damaged {
+		return &domain.Error{Class: domain.ClassIntegrity, Code: eventstore.CodeDamaged, Message: "the embedded event store is damaged", Err: err}
+	}
+	return err
 }
