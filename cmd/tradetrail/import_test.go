@@ -95,10 +95,9 @@ func TestImport_RealOrderFlow(t *testing.T) {
 	require.NoError(t, first.Process.Kill())
 	require.Error(t, first.Wait(), "the import was over before it could be killed")
 
-	started := time.Now()
 	code, stdout, stderr := tradetrail("", importing...)
 	require.Zero(t, code, stderr)
-	t.Log(strings.TrimSpace(stdout), "after", time.Since(started))
+	t.Log(strings.TrimSpace(stdout))
 	var recorded, duplicate, rejected int
 	read := func(summary string) {
 		_, after, _ := strings.Cut(summary, "events: ")
