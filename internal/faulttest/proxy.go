@@ -25,6 +25,7 @@ type Message struct {
 	Method string // such as /event_store.client.streams.Streams/Append
 	Answer bool   // from the server; else to it
 	N      int    // of all messages in this direction, from 1
+	Data   []byte // as on the wire
 }
 
 // Fault decides what becomes of a message: nil passes it on. An error swallows
@@ -115,7 +116,7 @@ func (p *Proxy) Up() {
 	p.serving.Go(func() { _ = server.Serve(listener) }) // ends with Stop
 }
 
-func (p *Proxy) decide(method string, answer bool) error {
+func (p *Proxy) decide(method string, answer bool, data []byte) error {
 	p.mu.Lock()
 	direction := 0
 	if answer {
@@ -127,7 +128,7 @@ func (p *Proxy) decide(method string, answer bool) error {
 	if fault == nil {
 		return nil
 	}
-	return fault(Message{Method: method, Answer: answer, N: n})
+	return fault(Message{Method: method, Answer: answer, N: n, Data: data})
 }
 
 func (p *Proxy) handle(_ any, in grpc.ServerStream) error {
@@ -155,7 +156,7 @@ func (p *Proxy) handle(_ any, in grpc.ServerStream) error {
 				}
 				return
 			}
-			if err := p.decide(method, false); err != nil {
+			if err := p.decide(method, false, message); err != nil {
 				ended <- err
 				return
 			}
@@ -181,7 +182,7 @@ func (p *Proxy) handle(_ any, in grpc.ServerStream) error {
 				ended <- err
 				return
 			}
-			if err := p.decide(method, true); err != nil {
+			if err := p.decide(method, true, message); err != nil {
 				ended <- err
 				return
 			}
