@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"sync"
@@ -23,7 +24,8 @@ const (
 	rememberStreams = 1 << 16   // see streamTable
 	maxRunBytes     = 400 << 10 // of one append, well below the store's 1 MiB
 	defaultPatience = 30 * time.Second
-	maxConflicts    = 16 // other writers on the same stream, within one append
+	quickConflicts  = 16 // other writers on the same stream, within one append, before it pauses
+	maxPause        = 100 * time.Millisecond
 )
 
 // Recorder records events exactly once. It is the only writer of event streams
@@ -439,8 +441,14 @@ func (c *call) finish(ctx context.Context, state *streamState, run run, a attemp
 			}
 			state.known, state.last = true, done.Revision
 			return nil
-		case err == nil, domain.ClassOf(err) == domain.ClassConflict && conflicts < maxConflicts:
-			// Somebody was here before: an earlier life of ours, or another writer.
+		case err == nil, domain.ClassOf(err) == domain.ClassConflict:
+			// Somebody was here before: an earlier life of ours, or another writer,
+			// who may be quicker many times.
+			if conflicts > quickConflicts {
+				if err := pause(ctx); err != nil {
+					return err
+				}
+			}
 			if err := state.load(ctx, r.store); err != nil {
 				return err
 			}
@@ -455,6 +463,17 @@ func (c *call) finish(ctx context.Context, state *streamState, run run, a attemp
 		}
 	}
 	return nil
+}
+
+func pause(ctx context.Context) error {
+	timer := time.NewTimer(rand.N(maxPause)) //nolint:gosec // jitter needs no secrecy
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return interrupted(ctx.Err())
+	}
 }
 
 // finishOneByOne finds out which of several events it is that the store refuses.
