@@ -15,14 +15,17 @@ import (
 	"github.com/tradetrail/tradetrail/projections/views"
 )
 
+// Events is the resolver for the events field.
 func (r *accountViewResolver) Events(ctx context.Context, obj *model.AccountView, first *int, after *string, last *int, before *string) (*model.EventConnection, error) {
 	return r.ownerEvents(ctx, views.Accounts, obj.ID, pageArgs{first, last, after, before})
 }
 
+// Orders is the resolver for the orders field.
 func (r *accountViewResolver) Orders(ctx context.Context, obj *model.AccountView, first *int, after *string, last *int, before *string) (*model.OrderConnection, error) {
 	return r.ownerOrders(ctx, views.Accounts, obj.ID, pageArgs{first, last, after, before})
 }
 
+// Chain is the resolver for the chain field.
 func (r *chainUpdateResolver) Chain(ctx context.Context, obj *model.ChainUpdate) (*model.Chain, error) {
 	chain, _, err := r.views.Chain(ctx, obj.OrderID)
 	if err != nil {
@@ -31,6 +34,7 @@ func (r *chainUpdateResolver) Chain(ctx context.Context, obj *model.ChainUpdate)
 	return toChain(chain), nil
 }
 
+// Record is the resolver for the record field.
 func (r *mutationResolver) Record(ctx context.Context, events []*model.EventInput) ([]*model.Receipt, error) {
 	items := make([]ingest.Item, len(events))
 	for i, e := range events {
@@ -50,6 +54,7 @@ func (r *mutationResolver) Record(ctx context.Context, events []*model.EventInpu
 	return out, nil
 }
 
+// Rebuild is the resolver for the rebuild field.
 func (r *mutationResolver) Rebuild(ctx context.Context, projection string) (*model.ProjectionStatus, error) {
 	rebuilt, err := r.views.Rebuild(ctx, projection)
 	if err != nil {
@@ -69,11 +74,13 @@ func (r *mutationResolver) Rebuild(ctx context.Context, projection string) (*mod
 	return nil, domain.Rejectf(domain.CodeInvalid, "projection", "%.64q is not there any more", projection)
 }
 
+// Hash is the resolver for the hash field.
 func (r *projectionStatusResolver) Hash(ctx context.Context, obj *model.ProjectionStatus) (string, error) {
 	hash, _, err := r.views.Hash(ctx, obj.Name)
 	return hash, err
 }
 
+// Chain is the resolver for the chain field.
 func (r *queryResolver) Chain(ctx context.Context, orderID string) (*model.Chain, error) {
 	chain, ok, err := r.views.Chain(ctx, orderID)
 	if err != nil || !ok {
@@ -82,6 +89,7 @@ func (r *queryResolver) Chain(ctx context.Context, orderID string) (*model.Chain
 	return toChain(chain), nil
 }
 
+// Account is the resolver for the account field.
 func (r *queryResolver) Account(ctx context.Context, id string) (*model.AccountView, error) {
 	stats, ok, err := r.views.Owner(ctx, views.Accounts, id)
 	if err != nil || !ok {
@@ -90,6 +98,7 @@ func (r *queryResolver) Account(ctx context.Context, id string) (*model.AccountV
 	return &model.AccountView{ID: id, Stats: toStats(stats)}, nil
 }
 
+// Strategy is the resolver for the strategy field.
 func (r *queryResolver) Strategy(ctx context.Context, id string) (*model.StrategyView, error) {
 	stats, ok, err := r.views.Owner(ctx, views.Strategies, id)
 	if err != nil || !ok {
@@ -98,6 +107,7 @@ func (r *queryResolver) Strategy(ctx context.Context, id string) (*model.Strateg
 	return &model.StrategyView{ID: id, Stats: toStats(stats)}, nil
 }
 
+// User is the resolver for the user field.
 func (r *queryResolver) User(ctx context.Context, id string) (*model.UserView, error) {
 	stats, ok, err := r.views.Owner(ctx, views.Users, id)
 	if err != nil || !ok {
@@ -106,18 +116,22 @@ func (r *queryResolver) User(ctx context.Context, id string) (*model.UserView, e
 	return &model.UserView{ID: id, Stats: toStats(stats)}, nil
 }
 
+// Projections is the resolver for the projections field.
 func (r *queryResolver) Projections(ctx context.Context) ([]*model.ProjectionStatus, error) {
 	return r.statuses(ctx)
 }
 
+// Events is the resolver for the events field.
 func (r *strategyViewResolver) Events(ctx context.Context, obj *model.StrategyView, first *int, after *string, last *int, before *string) (*model.EventConnection, error) {
 	return r.ownerEvents(ctx, views.Strategies, obj.ID, pageArgs{first, last, after, before})
 }
 
+// Orders is the resolver for the orders field.
 func (r *strategyViewResolver) Orders(ctx context.Context, obj *model.StrategyView, first *int, after *string, last *int, before *string) (*model.OrderConnection, error) {
 	return r.ownerOrders(ctx, views.Strategies, obj.ID, pageArgs{first, last, after, before})
 }
 
+// ChainUpdated is the resolver for the chainUpdated field.
 func (r *subscriptionResolver) ChainUpdated(ctx context.Context, orderID string, after *string) (<-chan *model.ChainUpdate, error) {
 	cursor, err := cursorArg(after)
 	if err != nil {
@@ -132,42 +146,55 @@ func (r *subscriptionResolver) ChainUpdated(ctx context.Context, orderID string,
 	}), nil
 }
 
+// AccountEvents is the resolver for the accountEvents field.
 func (r *subscriptionResolver) AccountEvents(ctx context.Context, accountID string, after *string) (<-chan *model.EventUpdate, error) {
 	return r.followOwner(ctx, views.Accounts, accountID, after)
 }
 
+// StrategyEvents is the resolver for the strategyEvents field.
 func (r *subscriptionResolver) StrategyEvents(ctx context.Context, strategyID string, after *string) (<-chan *model.EventUpdate, error) {
 	return r.followOwner(ctx, views.Strategies, strategyID, after)
 }
 
+// UserEvents is the resolver for the userEvents field.
 func (r *subscriptionResolver) UserEvents(ctx context.Context, userID string, after *string) (<-chan *model.EventUpdate, error) {
 	return r.followOwner(ctx, views.Users, userID, after)
 }
 
+// Events is the resolver for the events field.
 func (r *userViewResolver) Events(ctx context.Context, obj *model.UserView, first *int, after *string, last *int, before *string) (*model.EventConnection, error) {
 	return r.ownerEvents(ctx, views.Users, obj.ID, pageArgs{first, last, after, before})
 }
 
+// Orders is the resolver for the orders field.
 func (r *userViewResolver) Orders(ctx context.Context, obj *model.UserView, first *int, after *string, last *int, before *string) (*model.OrderConnection, error) {
 	return r.ownerOrders(ctx, views.Users, obj.ID, pageArgs{first, last, after, before})
 }
 
+// AccountView returns generated.AccountViewResolver implementation.
 func (r *Resolver) AccountView() generated.AccountViewResolver { return &accountViewResolver{r} }
 
+// ChainUpdate returns generated.ChainUpdateResolver implementation.
 func (r *Resolver) ChainUpdate() generated.ChainUpdateResolver { return &chainUpdateResolver{r} }
 
+// Mutation returns generated.MutationResolver implementation.
 func (r *Resolver) Mutation() generated.MutationResolver { return &mutationResolver{r} }
 
+// ProjectionStatus returns generated.ProjectionStatusResolver implementation.
 func (r *Resolver) ProjectionStatus() generated.ProjectionStatusResolver {
 	return &projectionStatusResolver{r}
 }
 
+// Query returns generated.QueryResolver implementation.
 func (r *Resolver) Query() generated.QueryResolver { return &queryResolver{r} }
 
+// StrategyView returns generated.StrategyViewResolver implementation.
 func (r *Resolver) StrategyView() generated.StrategyViewResolver { return &strategyViewResolver{r} }
 
+// Subscription returns generated.SubscriptionResolver implementation.
 func (r *Resolver) Subscription() generated.SubscriptionResolver { return &subscriptionResolver{r} }
 
+// UserView returns generated.UserViewResolver implementation.
 func (r *Resolver) UserView() generated.UserViewResolver { return &userViewResolver{r} }
 
 type accountViewResolver struct{ *Resolver }

@@ -134,7 +134,7 @@ func importTarget(ctx context.Context, e env, o importOptions) (recorder, func()
 	}
 	fmt.Fprintf(e.stderr, "no server: recording into the event store %s\n", where)
 	log := obs.NewLogger(e.stderr, slog.LevelWarn)
-	store, err := app.OpenStore(o.cfg, log)
+	store, err := app.OpenStore(o.cfg, log) //nolint:contextcheck // it lives until it is closed, and says so
 	if err != nil {
 		return nil, nil, err
 	}

@@ -28,7 +28,7 @@ func newRecord(e env) *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			var body io.Reader = e.stdin
+			body := e.stdin
 			if len(args) == 1 {
 				body = bytes.NewReader([]byte(args[0]))
 			}

@@ -48,7 +48,7 @@ func startServer(t *testing.T, dataDir, redis string) *process {
 
 func startBinary(t *testing.T, binary, dataDir, redis string) *process {
 	t.Helper()
-	cmd := exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--data-dir", dataDir, "--redis", redis) //nolint:noctx // ended by kill or stop, and by the cleanup
+	cmd := exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--data-dir", dataDir, "--redis", redis)
 	cmd.Env = append(os.Environ(), "TRADETRAIL_TEST_MAIN=1")
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
@@ -91,7 +91,7 @@ func (p *process) output() string {
 func (p *process) waitReady() {
 	p.t.Helper()
 	require.Eventually(p.t, func() bool {
-		response, err := http.Get(p.URL + "/readyz") //nolint:noctx // the test's time-out bounds it
+		response, err := http.Get(p.URL + "/readyz")
 		if err != nil {
 			return false
 		}
@@ -119,7 +119,7 @@ func (p *process) query(out any, query string, variables map[string]any) {
 	p.t.Helper()
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	require.NoError(p.t, err)
-	response, err := http.Post(p.URL+"/graphql", "application/json", bytes.NewReader(body)) //nolint:noctx // the test's time-out bounds it
+	response, err := http.Post(p.URL+"/graphql", "application/json", bytes.NewReader(body))
 	require.NoError(p.t, err)
 	defer response.Body.Close()
 	raw, err := io.ReadAll(response.Body)
@@ -164,7 +164,7 @@ func redisURL(t *testing.T) string {
 	}
 	dir := t.TempDir()
 	socket := filepath.Join(shortDir(t), "redis.sock")
-	cmd := exec.CommandContext(context.Background(), path, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", dir)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), path, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", dir)
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()

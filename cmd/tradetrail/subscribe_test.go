@@ -198,7 +198,7 @@ func TestChain_ThreeShapesAreOneChain(t *testing.T) {
 			server := startServer(t, t.TempDir(), redis)
 			updates := subscribe(t, server, chainSubscription, map[string]any{"id": "ord_501", "after": "C:0/P:0"})
 			body := readFile(t, "../../domain/testdata/shapes.ndjson")
-			response, err := http.Post(server.URL+"/v1/events", "application/x-ndjson", strings.NewReader(body)) //nolint:noctx // the test's time-out bounds it
+			response, err := http.Post(server.URL+"/v1/events", "application/x-ndjson", strings.NewReader(body))
 			require.NoError(t, err)
 			defer response.Body.Close()
 			require.Equal(t, http.StatusOK, response.StatusCode)

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -95,7 +96,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	go func() { served <- server.Serve(a.listener) }()
 	// HTTP was first up and is down before what it uses.
 	defer func() {
-		stop, cancel := context.WithTimeout(context.Background(), stopWithin)
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 		defer cancel()
 		a.stopping.Store(true)
 		a.endStreams()
@@ -103,9 +104,9 @@ func (a *App) Run(ctx context.Context) (err error) {
 			err = errors.Join(err, fmt.Errorf("stopping http: %w", stopErr), server.Close())
 		}
 		err = errors.Join(err, a.cleanup(stop))
-		a.log.Info("stopped")
+		a.log.InfoContext(ctx, "stopped")
 	}()
-	components, err := a.open(life)
+	components, err := a.open() //nolint:contextcheck // what is opened here outlives ctx, until the cleanups
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -156,7 +157,7 @@ func supervise(ctx context.Context, c component) (err error) {
 }
 
 // open wires everything: store -> redis -> views -> projections -> http.
-func (a *App) open(ctx context.Context) ([]component, error) {
+func (a *App) open() ([]component, error) {
 	store, err := OpenStore(a.cfg, a.log)
 	if err != nil {
 		return nil, err
@@ -205,7 +206,7 @@ func (a *App) open(ctx context.Context) ([]component, error) {
 		components = append(components, component{name: "embedded event store", run: store.watch})
 	}
 	if a.cfg.Demo {
-		components = append(components, component{name: "demo", run: func(ctx context.Context) error { return playDemo(ctx, recorder, a.log) }, ends: true})
+		components = append(components, component{name: "demo", run: func(ctx context.Context) error { return playDemo(ctx, recorder, time.Now, a.log) }, ends: true})
 	}
 	return components, nil
 }
@@ -257,7 +258,7 @@ func (a *App) endWithStreams(next http.Handler) http.Handler {
 		if r.Header.Get("Upgrade") != "" || strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
 			ctx, cancel := context.WithCancel(r.Context())
 			defer cancel()
-			defer context.AfterFunc(a.streams, cancel)()
+			defer context.AfterFunc(a.streams, cancel)() //nolint:contextcheck // the stop ends the request too
 			r = r.WithContext(ctx)
 		}
 		next.ServeHTTP(w, r)
@@ -273,8 +274,7 @@ func (a *App) atStop(name string, run func(context.Context) error) {
 func (a *App) cleanup(ctx context.Context) error {
 	var problems []error
 	var once sync.Once
-	for i := len(a.cleanups) - 1; i >= 0; i-- {
-		c := a.cleanups[i]
+	for _, c := range slices.Backward(a.cleanups) {
 		done := make(chan error, 1)
 		go func() { done <- c.run(ctx) }()
 		select {

@@ -41,7 +41,7 @@ func start(t *testing.T, change ...func(*config.Config)) *running {
 	}
 	a, err := app.New(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
 	r := &running{T: t, url: a.URL()}
@@ -127,6 +127,16 @@ func at(value any, path ...any) any {
 	return value
 }
 
+func textAt(value any, path ...any) string {
+	text, _ := at(value, path...).(string)
+	return text
+}
+
+func listAt(value any, path ...any) []any {
+	list, _ := at(value, path...).([]any)
+	return list
+}
+
 func (r *running) caughtUp() {
 	r.Helper()
 	require.Eventually(r, func() bool {
@@ -134,7 +144,7 @@ func (r *running) caughtUp() {
 		if code != "" {
 			return false
 		}
-		for _, p := range at(data, "projections").([]any) {
+		for _, p := range listAt(data, "projections") {
 			if at(p, "caughtUp") != true {
 				return false
 			}
@@ -165,7 +175,7 @@ func TestGraphQL_PagesBothWays(t *testing.T) {
 		next, prev bool
 	}
 	all, _, _ := r.graphql(`{ account(id: "A") { events(first: 7) { edges { cursor node { eventId } } } } }`, nil)
-	cursor := func(i int) string { return at(all, "account", "events", "edges", i, "cursor").(string) }
+	cursor := func(i int) string { return textAt(all, "account", "events", "edges", i, "cursor") }
 	between := func(i int) string { // a position between two events of the list
 		var commit int
 		_, err := fmt.Sscanf(cursor(i), "C:%d/", &commit)
@@ -191,9 +201,9 @@ func TestGraphQL_PagesBothWays(t *testing.T) {
 		require.Empty(t, code, p.args)
 		var got []string
 		events := at(data, "account", "events")
-		edges := at(events, "edges").([]any)
+		edges := listAt(events, "edges")
 		for _, edge := range edges {
-			got = append(got, at(edge, "node", "eventId").(string))
+			got = append(got, textAt(edge, "node", "eventId"))
 			assert.Equal(t, at(edge, "cursor"), at(edge, "node", "position"))
 		}
 		assert.Equal(t, p.events, got, p.args)
@@ -270,7 +280,7 @@ func TestGraphQL_RecordsThroughTheSameDoor(t *testing.T) {
 	assert.Equal(t, "order-o1", at(data, "record", 0, "stream"))
 	assert.Equal(t, "REJECTED", at(data, "record", 1, "status"))
 	assert.Equal(t, "occurredAt", at(data, "record", 1, "error", "field"))
-	assert.True(t, strings.HasPrefix(at(data, "record", 1, "stream").(string), "quarantine-"))
+	assert.True(t, strings.HasPrefix(textAt(data, "record", 1, "stream"), "quarantine-"))
 
 	data, _, _ = r.graphql(mutation, map[string]any{"events": events[:1]})
 	assert.Equal(t, "DUPLICATE", at(data, "record", 0, "status"))

@@ -31,7 +31,7 @@ func serving(b *testing.B, redis string) string {
 	cfg.Listen, cfg.DataDir, cfg.Redis = "127.0.0.1:0", b.TempDir(), redis
 	a, err := app.New(b.Context(), cfg, slog.New(slog.DiscardHandler))
 	require.NoError(b, err)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(b.Context()))
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
 	b.Cleanup(func() {
@@ -68,7 +68,7 @@ func BenchmarkLive(b *testing.B) {
 				body := fmt.Sprintf(`{"event_type":"order.submitted","occurred_at":"2026-03-02T14:30:00Z","order_id":"live-%d","account_id":"live","data":{"quantity":"100","limit_price":"412.50","note":"%s"}}`,
 					i, strings.Repeat("x", 200))
 				begun := time.Now()
-				response, err := http.Post(url+"/v1/events", "application/json", strings.NewReader(body)) //nolint:noctx // the benchmark's time-out bounds it
+				response, err := http.Post(url+"/v1/events", "application/json", strings.NewReader(body))
 				require.NoError(b, err)
 				_, err = io.Copy(io.Discard, response.Body)
 				require.NoError(b, err)
@@ -95,7 +95,7 @@ func follow(b *testing.B, url, account string) <-chan struct{} {
 	require.NoError(b, err)
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "text/event-stream")
-	response, err := http.DefaultClient.Do(request)
+	response, err := http.DefaultClient.Do(request) //nolint:bodyclose // closed by the reader below
 	require.NoError(b, err)
 	updates := make(chan struct{}, 1024)
 	go func() {

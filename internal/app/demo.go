@@ -19,11 +19,11 @@ const (
 // playDemo records simulated trading days, one after the other, in real time.
 // The first day is well under way when it starts, so that there is something to
 // look at.
-func playDemo(ctx context.Context, recorder *ingest.Recorder, log *slog.Logger) error {
-	start := time.Now().Add(-demoPast).Truncate(time.Second)
+func playDemo(ctx context.Context, recorder *ingest.Recorder, now func() time.Time, log *slog.Logger) error {
+	start := now().Add(-demoPast).Truncate(time.Second)
 	for seed := uint64(1); ; seed++ {
 		log.InfoContext(ctx, "playing a simulated trading day", slog.Time("start", start), slog.Uint64("seed", seed))
-		if err := playDay(ctx, recorder, simulator.New(simulator.Config{Seed: seed, Start: start, Length: demoLength})); err != nil {
+		if err := playDay(ctx, recorder, now, simulator.New(simulator.Config{Seed: seed, Start: start, Length: demoLength})); err != nil {
 			return err
 		}
 		start = start.Add(demoLength)
@@ -31,7 +31,7 @@ func playDemo(ctx context.Context, recorder *ingest.Recorder, log *slog.Logger) 
 }
 
 // playDay records every event when its time has come.
-func playDay(ctx context.Context, recorder *ingest.Recorder, day *simulator.Simulator) error {
+func playDay(ctx context.Context, recorder *ingest.Recorder, now func() time.Time, day *simulator.Simulator) error {
 	var due []ingest.Item
 	flush := func() error {
 		if len(due) == 0 {
@@ -45,7 +45,7 @@ func playDay(ctx context.Context, recorder *ingest.Recorder, day *simulator.Simu
 		return nil
 	}
 	for e, ok := day.Next(); ok; e, ok = day.Next() {
-		wait := time.Until(e.OccurredAt)
+		wait := e.OccurredAt.Sub(now())
 		if wait > 0 || len(due) >= demoChunk {
 			if err := flush(); err != nil {
 				return err

@@ -21,7 +21,7 @@ type Store struct {
 	Node *embedded.Node // nil with a real server
 }
 
-// OpenStore opens the event store. Close must be called.
+// OpenStore opens the event store, which lives until Close.
 func OpenStore(cfg config.Config, log *slog.Logger) (*Store, error) {
 	if cfg.EventStore != "" {
 		remote, err := eventstore.ParseURL(cfg.EventStore)

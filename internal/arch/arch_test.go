@@ -4,6 +4,7 @@ package arch_test
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"os/exec"
 	"strings"
@@ -47,7 +48,7 @@ func TestImports_FlowDownhill(t *testing.T) {
 	for decoder := json.NewDecoder(out); ; found++ {
 		var p pkg
 		err := decoder.Decode(&p)
-		if err == io.EOF { //nolint:errorlint // Decode returns it bare
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		require.NoError(t, err)
