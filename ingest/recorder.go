@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -261,7 +262,7 @@ type run struct {
 // understand fills in what the door adds to each event.
 func (c *call) understand() {
 	now := c.recorder.now().UTC()
-	seen := make(map[string]int)
+	seen := make(map[[sha256.Size]byte]int)
 	for i := range c.items {
 		item := &c.items[i]
 		if item.Err != nil {
@@ -279,14 +280,19 @@ func (c *call) understand() {
 				c.receipts[i].Err = domain.Rejectf(domain.CodeInvalid, "", "encoding the event: %v", err)
 				continue
 			}
-			text := hex.EncodeToString(digest[:])
-			e.ID = domain.DeriveID(c.source, text, strconv.Itoa(seen[text]))
-			seen[text]++
+			e.ID = DeriveID(c.source, digest, seen[digest])
+			seen[digest]++
 		}
 		c.digests[i] = eventDigest(&e)
 		c.receipts[i].EventID = e.ID
 		c.receipts[i].Stream = e.Stream()
 	}
+}
+
+// DeriveID makes the id of an event that carries none: of who said it, what was
+// said (domain.Event.Digest), and how often it was said before in one request.
+func DeriveID(source string, digest [sha256.Size]byte, before int) string {
+	return domain.DeriveID(source, hex.EncodeToString(digest[:]), strconv.Itoa(before))
 }
 
 // appendAll begins one append after the other and waits for all of them. When

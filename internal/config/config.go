@@ -5,6 +5,8 @@ package config
 import (
 	"errors"
 	"net"
+	"slices"
+	"strconv"
 
 	"github.com/tradetrail/tradetrail/domain"
 )
@@ -31,6 +33,8 @@ type Config struct {
 	Demo bool
 	// LogLevel is debug, info, warn or error (TRADETRAIL_LOG_LEVEL).
 	LogLevel string
+
+	unreadable []error // variables that could not be read, for Validate
 }
 
 // Default is the complete configuration of a first start.
@@ -39,6 +43,7 @@ func Default() Config {
 }
 
 // FromEnvironment is Default, overlaid by the variables that lookup knows.
+// Validate reports those that can't be read.
 func FromEnvironment(lookup func(string) (string, bool)) Config {
 	c := Default()
 	for _, s := range []struct {
@@ -60,7 +65,10 @@ func FromEnvironment(lookup func(string) (string, bool)) Config {
 		target *bool
 	}{{"TRADETRAIL_INSECURE_LISTEN", &c.InsecureListen}, {"TRADETRAIL_DEMO", &c.Demo}} {
 		if value, ok := lookup(b.name); ok {
-			*b.target = value == "true" || value == "1"
+			var err error
+			if *b.target, err = strconv.ParseBool(value); err != nil {
+				c.unreadable = append(c.unreadable, domain.Rejectf(domain.CodeInvalid, b.name, "%.50q is neither true nor false", value))
+			}
 		}
 	}
 	return c
@@ -68,7 +76,7 @@ func FromEnvironment(lookup func(string) (string, bool)) Config {
 
 // Validate joins everything that is wrong.
 func (c Config) Validate() error {
-	var problems []error
+	problems := slices.Clone(c.unreadable)
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		problems = append(problems, domain.Rejectf(domain.CodeInvalid, "listen", "%q is not HOST:PORT", c.Listen))

@@ -5,6 +5,7 @@ package remote
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -23,14 +24,15 @@ import (
 const (
 	requestTimeout = 2 * time.Minute
 	maxAnswerBytes = 64 << 20
-	// patience is how long a server may be away in the middle of recording.
-	patience = 5 * time.Minute
+	// defaultPatience is how long a server may be away in the middle of recording.
+	defaultPatience = 5 * time.Minute
 )
 
 // Client is a client of one server.
 type Client struct {
-	base string
-	http *http.Client
+	base     string
+	http     *http.Client
+	patience time.Duration
 }
 
 // New makes a client; base is such as http://127.0.0.1:8080.
@@ -39,7 +41,7 @@ func New(base string) (*Client, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, domain.Rejectf(domain.CodeInvalid, "server", "%.100q is not a URL such as http://127.0.0.1:8080", base)
 	}
-	return &Client{base: strings.TrimSuffix(base, "/"), http: &http.Client{Timeout: requestTimeout}}, nil
+	return &Client{base: strings.TrimSuffix(base, "/"), http: &http.Client{Timeout: requestTimeout}, patience: defaultPatience}, nil
 }
 
 // Reachable reports whether something answers at the server's address.
@@ -116,16 +118,31 @@ type answer struct {
 	} `json:"receipts"`
 }
 
-// Record sends items to the server and returns their receipts, in order. While
+// Record sends items to the server, in as many requests as it takes, and returns
+// their receipts, in order; with an error, those of the requests before. While
 // the server is away it tries again for some minutes; the same items sent twice
-// are recorded once. What the server can't read it keeps as it came, so items
-// with Err are sent as they came too.
+// are recorded once. What could not be read is sent as the event that keeps it.
 func (c *Client) Record(ctx context.Context, source string, items []ingest.Item) ([]ingest.Receipt, error) {
-	body, err := encode(source, items)
-	if err != nil {
-		return nil, err
+	e := encoder{source: source, seen: make(map[[sha256.Size]byte]int)}
+	receipts := make([]ingest.Receipt, 0, len(items))
+	for len(items) > 0 {
+		body, n, err := e.encode(items)
+		if err != nil {
+			return receipts, err
+		}
+		answered, err := c.deliver(ctx, source, body, items[:n])
+		receipts = append(receipts, answered...)
+		if err != nil {
+			return receipts, err
+		}
+		items = items[n:]
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("the server was away for too long"))
+	return receipts, nil
+}
+
+// deliver posts until the server has answered.
+func (c *Client) deliver(ctx context.Context, source string, body []byte, items []ingest.Item) ([]ingest.Receipt, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.patience, errors.New("the server was away for too long"))
 	defer cancel()
 	for attempt := 0; ; attempt++ {
 		receipts, err := c.post(ctx, source, body, items)
@@ -142,23 +159,58 @@ func (c *Client) Record(ctx context.Context, source string, items []ingest.Item)
 	}
 }
 
+// The bounds of one request, well below the server's.
+const (
+	maxRequestBytes  = 8 << 20
+	maxRequestEvents = 2_000
+)
+
+// encoder turns items into requests.
+type encoder struct {
+	source string
+	seen   map[[sha256.Size]byte]int // events without an id, by what they say
+}
+
 // encode writes NDJSON: the canonical event, or what could not be read, wrapped
-// in the event that keeps it.
-func encode(source string, items []ingest.Item) ([]byte, error) {
+// in the event that keeps it. It returns how many of the items it has taken.
+func (e *encoder) encode(items []ingest.Item) ([]byte, int, error) {
 	var body bytes.Buffer
-	for _, item := range items {
+	for n, item := range items {
+		if n == maxRequestEvents || body.Len() > maxRequestBytes {
+			return body.Bytes(), n, nil
+		}
 		event := item.Event
 		if item.Err != nil {
-			event = ingest.Quarantine(source, item, time.Now())
+			event = ingest.Quarantine(e.source, item, time.Now()) //nolint:forbidigo // the moment counts for people only
+		}
+		event, err := e.identified(event)
+		if err != nil {
+			return nil, 0, fmt.Errorf("encoding line %d: %w", item.Line, err)
 		}
 		line, err := event.Encode()
 		if err != nil {
-			return nil, fmt.Errorf("encoding line %d: %w", item.Line, err)
+			return nil, 0, fmt.Errorf("encoding line %d: %w", item.Line, err)
 		}
 		body.Write(line)
 		body.WriteByte('\n')
 	}
-	return body.Bytes(), nil
+	return body.Bytes(), len(items), nil
+}
+
+// identified gives an event without an id the one that the server would: what is
+// said twice is two events, also when they go in two requests.
+func (e *encoder) identified(event *domain.Event) (*domain.Event, error) {
+	if event.ID != "" {
+		return event, nil
+	}
+	digest, err := event.Digest()
+	if err != nil {
+		return nil, err
+	}
+	with := *event
+	with.ID = ingest.DeriveID("http:"+e.source, digest, e.seen[digest])
+	e.seen[digest]++
+	return &with, nil
 }
 
 func (c *Client) post(ctx context.Context, source string, body []byte, items []ingest.Item) ([]ingest.Receipt, error) {
@@ -177,11 +229,17 @@ func (c *Client) post(ctx context.Context, source string, body []byte, items []i
 	}
 	receipts := make([]ingest.Receipt, len(items))
 	for i, r := range a.Receipts {
+		switch ingest.Status(r.Status) {
+		case ingest.Recorded, ingest.Duplicate, ingest.Rejected:
+		default:
+			return nil, errors.Join(err, fmt.Errorf("%s answered %.100q for line %d", c.base, r.Status, items[i].Line))
+		}
 		receipts[i] = ingest.Receipt{
 			Line: items[i].Line, EventID: r.EventID, Status: ingest.Status(r.Status), Stream: r.Stream, Revision: r.Revision,
 		}
-		if receipts[i].Position, err = domain.ParsePosition(r.Position); err != nil {
-			return nil, fmt.Errorf("reading the receipt of line %d: %w", items[i].Line, err)
+		var positionErr error
+		if receipts[i].Position, positionErr = domain.ParsePosition(r.Position); positionErr != nil {
+			return nil, fmt.Errorf("reading the receipt of line %d: %w", items[i].Line, positionErr)
 		}
 		switch {
 		case items[i].Err != nil: // recorded, as what could not be read

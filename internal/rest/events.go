@@ -38,8 +38,8 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, log *slog.Logger)
 		return
 	}
 	write(w, r, log, a.problem.Status, "application/problem+json", struct {
-		Problem problem `json:",inline"`
-		Counts  counts  `json:",inline"`
+		problem
+		counts
 	}{a.problem, a.counts})
 }
 
