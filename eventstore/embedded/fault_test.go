@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,7 +17,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/tradetrail/tradetrail/eventstore/embedded"
@@ -45,7 +45,7 @@ func (f *faultFS) step(do func() error) error {
 			return err
 		}
 	}
-	return unix.ENOSPC
+	return syscall.ENOSPC
 }
 
 func (f *faultFS) file(open func() (vfs.File, error)) (out vfs.File, err error) {
@@ -251,7 +251,7 @@ func TestNode_SurvivesEveryFailedChange(t *testing.T) {
 						failed := fault.count.Load() >= n
 						if h.acked < events {
 							<-node.Done()
-							require.ErrorIs(t, node.Err(), unix.ENOSPC, "change %d", n)
+							require.ErrorIs(t, node.Err(), syscall.ENOSPC, "change %d", n)
 						}
 						err = node.Close()
 						if !failed && err == nil {
@@ -262,7 +262,7 @@ func TestNode_SurvivesEveryFailedChange(t *testing.T) {
 					// A change that doesn't matter for truth may fail without
 					// consequences. All others must be named.
 					if err != nil {
-						require.ErrorIs(t, err, unix.ENOSPC, "change %d", n)
+						require.ErrorIs(t, err, syscall.ENOSPC, "change %d", n)
 					}
 					for _, disk := range []vfs.FS{mem.CrashClone(vfs.CrashCloneCfg{}), mem} {
 						reopened, err := embedded.Open("data", embedded.Options{FS: disk})
@@ -301,8 +301,8 @@ func TestNode_TellsItsWaitingClientsThatTheDiskIsFull(t *testing.T) {
 	require.ErrorContains(t, err, "no space left on device")
 
 	<-node.Done()
-	require.ErrorIs(t, node.Err(), unix.ENOSPC)
-	require.ErrorIs(t, node.Close(), unix.ENOSPC)
+	require.ErrorIs(t, node.Err(), syscall.ENOSPC)
+	require.ErrorIs(t, node.Close(), syscall.ENOSPC)
 	for {
 		if e := sub.Recv(); e.SubscriptionDropped != nil {
 			break
