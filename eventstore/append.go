@@ -114,9 +114,10 @@ func (a *Append) try(ctx context.Context) (Appended, error) {
 
 // alone appends through the official client.
 func (a *Append) alone(ctx context.Context) (Appended, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := a.store.bound(ctx)
 	defer cancel()
-	defer context.AfterFunc(a.store.ctx, cancel)()
+	ctx, cancelCall := context.WithTimeout(ctx, callTimeout)
+	defer cancelCall()
 	select {
 	case a.store.alone <- struct{}{}:
 		defer func() { <-a.store.alone }()

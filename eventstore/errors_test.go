@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -54,8 +55,8 @@ func TestTranslate_ClassOfForeignErrors(t *testing.T) {
 			if assert.True(t, ok) {
 				assert.Equal(t, tc.code, e.Code)
 			}
-			assert.ErrorIs(t, err, tc.err, "the cause is kept")
-			assert.ErrorContains(t, err, "appending to order-1")
+			require.ErrorIs(t, err, tc.err, "the cause is kept")
+			require.ErrorContains(t, err, "appending to order-1")
 			// Callers wrap: the class must be found all the same.
 			assert.Equal(t, tc.class, domain.ClassOf(fmt.Errorf("recording: %w", err)))
 		})

@@ -45,11 +45,10 @@ type Slice struct {
 // Follow starts following after the given position. Close must be called; ctx
 // ends the follower too.
 func (s *Store) Follow(ctx context.Context, after domain.Position) *Follower {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := s.bound(ctx)
 	f := &Follower{store: s, events: make(chan followed, followBuffer), cancel: cancel}
 	s.wg.Go(func() {
 		defer cancel()
-		defer context.AfterFunc(s.ctx, cancel)()
 		defer close(f.events)
 		f.fail(f.run(ctx, after))
 	})

@@ -71,9 +71,8 @@ func (s *Store) read(
 	ctx context.Context, doing string, open func(context.Context, *esdb.Client) (*esdb.ReadStream, error),
 ) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
+		ctx, cancel := s.bound(ctx)
 		defer cancel()
-		defer context.AfterFunc(s.ctx, cancel)()
 		for attempt := 0; ; attempt++ {
 			delivered, err := s.readOnce(ctx, open, yield)
 			if err == nil {

@@ -71,6 +71,16 @@ func Open(cfg *esdb.Configuration, log *slog.Logger) (*Store, error) {
 	return s, nil
 }
 
+// bound is ctx, ended by the store's Close too.
+func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
 // Close ends all followers, waits for them, and closes the connections. Calls
 // under way fail with ClassTransient.
 func (s *Store) Close() error {

@@ -172,7 +172,7 @@ func TestStore_AppendAndRead(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, uint64(2), at.Revision)
 		_, err = store.At(ctx, domain.Position{Commit: head.Commit + 1000, Prepare: head.Prepare + 1000})
-		assert.Error(t, err)
+		require.Error(t, err)
 		backwards := make([]uint64, 0, 3)
 		for r, err := range store.Backwards(ctx, domain.EndPosition, 3) {
 			require.NoError(t, err)

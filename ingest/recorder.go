@@ -144,8 +144,8 @@ func (r *Recorder) Record(ctx context.Context, source string, items []Item) ([]R
 		return call.receipts, err
 	}
 	call.understand()
-	call.appendAll()
-	call.quarantine()
+	call.appendAll()  //nolint:contextcheck // an append outlives the caller who goes away in the middle
+	call.quarantine() //nolint:contextcheck // as above
 	for _, receipt := range call.receipts {
 		if receipt.Status != "" {
 			r.metrics.events.WithLabelValues(string(receipt.Status)).Inc()
@@ -162,7 +162,7 @@ func (r *Recorder) prepare(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.patience)
 	defer cancel()
-	defer context.AfterFunc(r.ctx, cancel)()
+	defer context.AfterFunc(r.ctx, cancel)() //nolint:contextcheck // the recorder's life, beside the caller's
 	if err := r.wait(ctx, r.opening); err != nil {
 		return err
 	}

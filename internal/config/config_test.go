@@ -36,7 +36,7 @@ func TestFromEnvironment(t *testing.T) {
 
 	for _, name := range []string{"TRADETRAIL_DEMO", "TRADETRAIL_INSECURE_LISTEN"} {
 		c = config.FromEnvironment(lookup(map[string]string{name: "yes please"}))
-		assert.ErrorContains(t, c.Validate(), name, "a typing error is not a no")
+		require.ErrorContains(t, c.Validate(), name, "a typing error is not a no")
 		assert.False(t, c.Demo || c.InsecureListen)
 	}
 }
