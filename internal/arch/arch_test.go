@@ -33,6 +33,7 @@ var allowed = map[string][]string{
 	"cmd/tradetrail":      {"domain", "ingest", "internal"},
 	"deploy":              {},
 	"internal/arch":       {},
+	"internal/faulttest":  {}, // for tests only
 }
 
 func TestImports_FlowDownhill(t *testing.T) {
