@@ -106,6 +106,9 @@ func NewRecorder(
 	if err := errors.Join(reg.Register(r.metrics.events), reg.Register(r.metrics.seconds)); err != nil {
 		return nil, fmt.Errorf("registering the recorder's metrics: %w", err)
 	}
+	for _, status := range []Status{Recorded, Duplicate, Rejected} {
+		r.metrics.events.WithLabelValues(string(status)) // there from the start, at 0
+	}
 	r.opening <- struct{}{}
 	for range maxInFlight {
 		r.slots <- struct{}{}
@@ -504,7 +507,7 @@ func refused(err error) bool {
 // settle writes the receipt of an event that is durable.
 func (c *call) settle(i int, at entry, status Status) {
 	e := c.items[i].Event
-	if status == Duplicate && e.Type != domain.InputQuarantined && at.digest != c.digests[i] {
+	if status == Duplicate && !ownQuarantine(e) && at.digest != c.digests[i] {
 		c.reject(i, domain.Rejectf(domain.CodeConflict, "event_id",
 			"%.80q is the id of a different event in stream %.80s", e.ID, c.receipts[i].Stream))
 		return
@@ -578,4 +581,10 @@ func (c *call) quarantine() {
 	if q.err != nil {
 		c.fail(q.err)
 	}
+}
+
+// ownQuarantine tells the events that keep bad input, whose time is that of each
+// arrival and says nothing about what arrived.
+func ownQuarantine(e *domain.Event) bool {
+	return e.Type == domain.InputQuarantined && e.Home().Kind == "quarantine"
 }
