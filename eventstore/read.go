@@ -57,10 +57,17 @@ func (s *Store) At(ctx context.Context, position domain.Position) (Record, error
 	return Record{}, classified(domain.ClassNotFound, CodeStreamMissing, "reading the event at "+position.String(), nil)
 }
 
-// Head is the position of the newest event; zero when there is none.
+// Head is the position of the newest event that a Follower delivers; zero when
+// there is none. A server's own events behind it don't count: nobody who follows
+// the log ever gets there.
 func (s *Store) Head(ctx context.Context) (domain.Position, error) {
-	for r, err := range s.Backwards(ctx, domain.EndPosition, 1) {
-		return r.Position, err
+	for r, err := range s.Backwards(ctx, domain.EndPosition, math.MaxUint64) {
+		if err != nil {
+			return domain.Position{}, err
+		}
+		if !r.System() {
+			return r.Position, nil
+		}
 	}
 	return domain.Position{}, nil
 }

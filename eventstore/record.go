@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"strings"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -21,6 +22,10 @@ type Record struct {
 	Data     []byte
 	Metadata []byte
 }
+
+// System reports whether the event is the server's own (metadata, links,
+// statistics): its type begins with "$". A Follower leaves these out.
+func (r *Record) System() bool { return strings.HasPrefix(r.Type, "$") }
 
 // Event decodes the payload. Events that others wrote into the same store may
 // not be ours; the error is ClassRejected then.

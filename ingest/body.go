@@ -113,6 +113,7 @@ func (p *parser) reject(end int, err *domain.Error) {
 func (p *parser) tooLong() {
 	p.reject(len(p.raw), domain.Rejectf(domain.CodeTooLarge, "",
 		"the body is longer than %d bytes; what begins here was not taken", MaxBodyBytes))
+	p.items[len(p.items)-1].Cut = true
 }
 
 func malformed(err error) *domain.Error {

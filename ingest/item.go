@@ -7,6 +7,7 @@ import "github.com/tradetrail/tradetrail/domain"
 type Item struct {
 	Line  int // in its body or file, from 1
 	Raw   []byte
+	Cut   bool // Raw is only the beginning of what came
 	Event *domain.Event
 	Err   *domain.Error
 }

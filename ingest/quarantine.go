@@ -35,7 +35,7 @@ func Quarantine(source string, item Item, now time.Time) *domain.Event {
 		Partial bool   `json:"partial,omitzero"`
 	}{
 		item.Err.Code, item.Err.Field, item.Err.Message, item.Line,
-		len(item.Raw), hex.EncodeToString(digest[:]), len(raw) < len(item.Raw),
+		len(item.Raw), hex.EncodeToString(digest[:]), item.Cut || len(raw) < len(item.Raw),
 	}, json.Deterministic(true), jsontext.AllowInvalidUTF8(true)) // the message may quote the input
 	if err != nil { // the reason is lost, not the input
 		data = []byte(`{"code":"` + domain.CodeMalformed + `"}`)

@@ -20,6 +20,9 @@ import (
 	"github.com/tradetrail/tradetrail/projections/views"
 )
 
+// closeTimeout bounds how long a slice under way may hold up the end.
+const closeTimeout = 2 * time.Second
+
 // Projections runs the handlers. The views themselves are read through Views.
 type Projections struct {
 	Views *views.Set
@@ -61,7 +64,7 @@ func (p *Projections) Trouble() error { return p.feed.Trouble() }
 // stand and begin there, with back-off. The router's own Retry would hold on to
 // a slice that may be the wrong one by then.
 func (p *Projections) Run(ctx context.Context) error {
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 5 * time.Second}, watermill.NewSlogLoggerWithLevelMapping(p.log, map[slog.Level]slog.Level{
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, watermill.NewSlogLoggerWithLevelMapping(p.log, map[slog.Level]slog.Level{
 		slog.LevelInfo: slog.LevelDebug, // how the router sees itself is no news
 	}))
 	if err != nil {

@@ -29,8 +29,13 @@ import (
 	"github.com/tradetrail/tradetrail/projections/views"
 )
 
-// stopWithin bounds a graceful stop.
-const stopWithin = 10 * time.Second
+// A graceful stop takes at most 10 s: the projections take 2 s of them, see
+// there, and what follows has its own share, so that whoever hangs does not take
+// the time of those who come after.
+const (
+	drainRequests = 4 * time.Second
+	closeStores   = 3 * time.Second
+)
 
 // The HTTP server's limits. There is no limit on writing: subscriptions last.
 const (
@@ -81,8 +86,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error)
 // URL is where the HTTP server listens.
 func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
 
-// Run opens the stores, serves until ctx ends, and stops: sources first, then
-// requests under way, then the projections, then the stores. A component that
+// Run opens the stores, serves until ctx ends, and stops: sources and projections
+// first, then requests under way, then the stores. A component that
 // ends by itself ends everything, and is the error.
 func (a *App) Run(ctx context.Context) (err error) {
 	defer a.endStreams()
@@ -96,13 +101,17 @@ func (a *App) Run(ctx context.Context) (err error) {
 	go func() { served <- server.Serve(a.listener) }()
 	// HTTP was first up and is down before what it uses.
 	defer func() {
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
-		defer cancel()
 		a.stopping.Store(true)
 		a.endStreams()
-		if stopErr := server.Shutdown(stop); stopErr != nil {
-			err = errors.Join(err, fmt.Errorf("stopping http: %w", stopErr), server.Close())
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainRequests)
+		defer cancel()
+		if server.Shutdown(drain) != nil {
+			// Whoever has not finished reading or writing by now is cut off, and knows.
+			a.log.WarnContext(ctx, "requests were cut off")
+			err = errors.Join(err, server.Close())
 		}
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeStores)
+		defer cancel()
 		err = errors.Join(err, a.cleanup(stop))
 		a.log.InfoContext(ctx, "stopped")
 	}()

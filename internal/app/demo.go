@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/ingest"
 	"github.com/tradetrail/tradetrail/ingest/simulator"
 )
@@ -37,12 +38,17 @@ func playDay(ctx context.Context, recorder *ingest.Recorder, now func() time.Tim
 		if len(due) == 0 {
 			return nil
 		}
-		_, err := recorder.Record(ctx, "demo", due)
-		due = due[:0]
-		if err != nil {
-			return fmt.Errorf("recording the demo: %w", err)
+		for {
+			_, err := recorder.Record(ctx, "demo", due)
+			if err == nil {
+				due = due[:0]
+				return nil
+			}
+			// The store is away; the recorder has waited for it already.
+			if domain.ClassOf(err) != domain.ClassTransient || ctx.Err() != nil {
+				return fmt.Errorf("recording the demo: %w", err)
+			}
 		}
-		return nil
 	}
 	for e, ok := day.Next(); ok; e, ok = day.Next() {
 		wait := e.OccurredAt.Sub(now())

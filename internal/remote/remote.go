@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -44,12 +45,13 @@ func New(base string) (*Client, error) {
 	return &Client{base: strings.TrimSuffix(base, "/"), http: &http.Client{Timeout: requestTimeout}, patience: defaultPatience}, nil
 }
 
-// Reachable reports whether something answers at the server's address.
+// Reachable reports whether there may be a server: only a refused connection says
+// for sure that there is none. A slow server is one.
 func (c *Client) Reachable(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	_, err := c.get(ctx, "/healthz")
-	return err == nil
+	return !errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // Ready returns nil when the server says that it is.

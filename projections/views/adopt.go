@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -24,8 +25,8 @@ var errCatchingUp = &domain.Error{
 // log, or ahead of this one (it was restored from a backup), are thrown away:
 // Start begins them anew.
 //
-// From the first call on, readers wait until the views have reached the end that
-// the log has now.
+// Readers wait until the views have reached the end that the log had at the
+// first call, and again when the views have lost what they had.
 func (s *Set) Adopt(ctx context.Context) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
@@ -35,7 +36,7 @@ func (s *Set) Adopt(ctx context.Context) error {
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return unavailable("reading which log the views are of", err)
 	}
-	generations, furthest, err := s.activeGenerations(ctx)
+	active, err := s.activeGenerations(ctx)
 	if err != nil {
 		return err
 	}
@@ -47,19 +48,19 @@ func (s *Set) Adopt(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the end of the log: %w", err)
 	}
-	if s.readable.IsZero() {
+	if s.readable.IsZero() || active.lowest.Compare(s.applied) < 0 {
 		s.readable = head
+		s.reached.Store(active.lowest.Compare(head) >= 0)
 	}
-	if stored != "" && stored != id || furthest.Compare(head) > 0 {
+	ahead, err := s.ahead(ctx, active.furthest, head)
+	if err != nil {
+		return err
+	}
+	if stored != "" && stored != id || ahead {
 		s.log.WarnContext(ctx, "the views are not of this log and are made anew", slog.String("log", id),
-			slog.String("end", head.String()), slog.String("views_of", stored), slog.String("views_end", furthest.String()))
-		if err := s.client.Del(ctx, activeKey, logKey).Err(); err != nil {
-			return unavailable("giving up the views of another log", err)
-		}
-		for _, g := range generations {
-			if err := g.drop(ctx); err != nil {
-				return err
-			}
+			slog.String("end", head.String()), slog.String("views_of", stored), slog.String("views_end", active.furthest.String()))
+		if err := s.giveUp(ctx, active); err != nil {
+			return err
 		}
 		stored = ""
 	}
@@ -69,41 +70,85 @@ func (s *Set) Adopt(ctx context.Context) error {
 	return unavailable("noting which log the views are of", s.client.Set(ctx, logKey, id, 0).Err())
 }
 
+// giveUp removes all views. Readers are kept out first, and those that are in the
+// middle of something are waited for.
+func (s *Set) giveUp(ctx context.Context, active activeViews) error {
+	s.reached.Store(false)
+	if err := s.client.Del(ctx, activeKey, logKey).Err(); err != nil {
+		return unavailable("giving up the views of another log", err)
+	}
+	for _, slot := range s.slots {
+		doomed := active.generations[slot.view.name()]
+		if live := slot.live.Swap(nil); live != nil {
+			doomed = live
+		}
+		if doomed == nil {
+			continue
+		}
+		if err := doomed.drop(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ahead reports whether views have seen what the log does not have. A node that
+// lags behind may not show its newest events yet, so the event itself is looked
+// for too.
+func (s *Set) ahead(ctx context.Context, cursor, head domain.Position) (bool, error) {
+	if cursor.Compare(head) <= 0 {
+		return false, nil
+	}
+	_, err := s.store.At(ctx, cursor)
+	if domain.ClassOf(err) == domain.ClassNotFound || domain.ClassOf(err) == domain.ClassUnknown && err != nil {
+		return true, nil // a log that was cut may have no event that begins there
+	}
+	return false, err
+}
+
 // logID tells one log from another, "" while it is empty. The same import into
 // two stores gives the same first event; when it was written is the store's own.
 func (s *Set) logID(ctx context.Context) (string, error) {
-	for first, err := range s.store.Forwards(ctx, domain.Position{}, 1) {
+	for first, err := range s.store.Forwards(ctx, domain.Position{}, math.MaxUint64) {
 		if err != nil {
 			return "", fmt.Errorf("reading the beginning of the log: %w", err)
 		}
-		return fmt.Sprintf("%s at %s, %s", first.ID, first.Position, first.Created.UTC().Format(time.RFC3339Nano)), nil
+		if !first.System() {
+			return fmt.Sprintf("%s at %s, %s", first.ID, first.Position, first.Created.UTC().Format(time.RFC3339Nano)), nil
+		}
 	}
 	return "", nil
 }
 
-// activeGenerations lists the generations that are being read, and how far the
-// furthest of them is.
-func (s *Set) activeGenerations(ctx context.Context) (generations []*Generation, furthest domain.Position, err error) {
-	active, err := s.client.HGetAll(ctx, activeKey).Result()
+// activeViews are the generations that are being read, and where they stand.
+type activeViews struct {
+	generations      map[string]*Generation
+	lowest, furthest domain.Position // lowest is zero if a view is missing
+}
+
+func (s *Set) activeGenerations(ctx context.Context) (activeViews, error) {
+	found, err := s.client.HGetAll(ctx, activeKey).Result()
 	if err != nil {
-		return nil, domain.Position{}, unavailable("reading which views are active", err)
+		return activeViews{}, unavailable("reading which views are active", err)
 	}
+	active := activeViews{generations: make(map[string]*Generation), lowest: domain.EndPosition}
 	for _, slot := range s.slots {
-		number, _ := parseActive(active[slot.view.name()])
-		if number == 0 {
-			continue
+		var cursor domain.Position
+		if number, _ := parseActive(found[slot.view.name()]); number != 0 {
+			g := newGeneration(s.client, slot.view, number)
+			if cursor, err = g.Cursor(ctx); err != nil {
+				return activeViews{}, err
+			}
+			active.generations[slot.view.name()] = g
 		}
-		g := newGeneration(s.client, slot.view, number)
-		cursor, err := g.Cursor(ctx)
-		if err != nil {
-			return nil, domain.Position{}, err
+		if cursor.Compare(active.furthest) > 0 {
+			active.furthest = cursor
 		}
-		generations = append(generations, g)
-		if cursor.Compare(furthest) > 0 {
-			furthest = cursor
+		if cursor.Compare(active.lowest) < 0 {
+			active.lowest = cursor
 		}
 	}
-	return generations, furthest, nil
+	return active, nil
 }
 
 // serve takes the live generation of a view for a reader; done must be called.

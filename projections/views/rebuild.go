@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
-	"strings"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/eventstore"
@@ -135,19 +133,14 @@ func (s *Set) target(ctx context.Context, live *Generation) (domain.Position, er
 	if err != nil {
 		return domain.Position{}, err
 	}
-	for r, err := range s.store.Backwards(ctx, domain.EndPosition, math.MaxUint64) {
-		if err != nil {
-			return domain.Position{}, err
-		}
-		if strings.HasPrefix(r.Stream, "$") {
-			continue // the feed leaves system events out
-		}
-		if r.Position.Compare(cursor) < 0 {
-			return r.Position, nil
-		}
-		return cursor, nil
+	head, err := s.store.Head(ctx)
+	if err != nil {
+		return domain.Position{}, err
 	}
-	return domain.Position{}, nil
+	if head.Compare(cursor) < 0 {
+		return head, nil
+	}
+	return cursor, nil
 }
 
 // change makes a generation the one that is read. A lost answer does not mean a

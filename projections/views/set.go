@@ -39,6 +39,7 @@ type Set struct {
 
 	readable domain.Position // where the views must have come before they are read, see Adopt; guarded by applying
 	reached  atomic.Bool     // they have
+	applied  domain.Position // the last event that all views have got from us; guarded by applying
 }
 
 // slot is the place of one view.
@@ -190,8 +191,13 @@ func (s *Set) Apply(ctx context.Context, slice feed.Slice) error {
 		err = group.Wait()
 	}
 	s.unsure = s.unsure || err != nil
-	if n := len(slice.Events); err == nil && n > 0 && slice.Events[n-1].Position.Compare(s.readable) >= 0 {
-		s.reached.Store(true)
+	if n := len(slice.Events); err == nil && n > 0 {
+		if last := slice.Events[n-1].Position; last.Compare(s.applied) > 0 {
+			s.applied = last
+		}
+		if slice.Events[n-1].Position.Compare(s.readable) >= 0 {
+			s.reached.Store(true)
+		}
 	}
 	return err
 }
