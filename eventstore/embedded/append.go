@@ -1,16 +1,17 @@
 package embedded
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // maxStreamName is far beyond any sensible name; it keeps index keys small.
@@ -45,95 +46,91 @@ func (s *streamsServer) Append(stream streams.Streams_AppendServer) error {
 	if res.outcome == outcomeStreamDeleted {
 		return fail(stream, streamDeleted(r.stream))
 	}
-	return stream.SendAndClose(appendResponse(r.expected, res))
+	return stream.SendMsg(appendResponse(r.expected, res))
 }
 
-func (s *streamsServer) receiveAppend(stream streams.Streams_AppendServer) (*request, error) {
-	first, err := stream.Recv()
-	if errors.Is(err, io.EOF) {
-		return nil, badRequest("append has no options")
-	}
-	if err != nil {
-		return nil, err
-	}
-	options := first.GetOptions()
-	if options == nil {
-		return nil, badRequest("append must begin with its options")
-	}
-	r := &request{kind: kindAppend}
-	if r.stream, err = writableStream(options.GetStreamIdentifier()); err != nil {
-		return nil, err
-	}
-	switch e := options.GetExpectedStreamRevision().(type) {
-	case *streams.AppendReq_Options_Revision:
-		r.expected = expectRevision(e.Revision)
-	case *streams.AppendReq_Options_NoStream:
-		r.expected = expectNoStream
-	case *streams.AppendReq_Options_Any:
-		r.expected = expectAny
-	case *streams.AppendReq_Options_StreamExists:
-		r.expected = expectStreamExists
-	default:
-		return nil, badRequest("append has no expected revision")
-	}
+func (s *streamsServer) receiveAppend(stream grpc.ServerStream) (*request, error) {
+	call := &appendCall{maxSize: s.node.opts.MaxAppendSize}
 	for {
-		msg, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return r, nil
-		}
-		if err != nil {
+		err := stream.RecvMsg(call)
+		switch {
+		case errors.Is(err, io.EOF) && call.request == nil:
+			return nil, badRequest("append has no options")
+		case errors.Is(err, io.EOF):
+			return call.request, nil
+		case err != nil:
 			return nil, err
-		}
-		proposed := msg.GetProposedMessage()
-		if proposed == nil {
-			return nil, badRequest("append has more than one set of options")
-		}
-		if err := r.propose(proposed, s.node.opts.MaxAppendSize); err != nil {
-			return nil, err
+		case call.refused != nil:
+			return nil, call.refused
 		}
 	}
 }
 
-// proposedMessage is an event as the two append calls send it.
-type proposedMessage interface {
-	GetId() *shared.UUID
-	GetMetadata() map[string]string
-	GetCustomMetadata() []byte
-	GetData() []byte
+// appendCall puts the request of one Append call together from its messages.
+type appendCall struct {
+	maxSize int
+	request *request // nil until the options have come
+	refused error
+}
+
+// UnmarshalBinary takes one message of the call. Whether it is refused is found
+// in refused: to gRPC, an error here would be a broken connection.
+func (c *appendCall) UnmarshalBinary(message []byte) error {
+	c.refused = fields(message, func(field protowire.Number, value []byte, _ uint64) error {
+		switch field {
+		case fieldAppendOptions:
+			return c.begin(value)
+		case fieldAppendProposed:
+			if c.request == nil {
+				return badRequest("append must begin with its options")
+			}
+			return c.request.propose(value, c.maxSize)
+		}
+		return nil
+	})
+	return nil
+}
+
+func (c *appendCall) begin(options []byte) (err error) {
+	if c.request != nil {
+		return badRequest("append has more than one set of options")
+	}
+	c.request, err = newAppend(options, time.Time{})
+	return err
 }
 
 // propose adds an event to the request, refusing what EventStoreDB refuses.
-func (r *request) propose(m proposedMessage, maxSize int) error {
-	properties := m.GetMetadata()
-	eventType, ok := properties[metadataType]
-	if !ok {
-		return missingMetadata(metadataType)
-	}
-	contentType, ok := properties[metadataContentType]
-	if !ok {
-		return missingMetadata(metadataContentType)
-	}
-	if eventType == "" {
-		return badRequest("event type is empty")
-	}
-	id, err := parseUUID(m.GetId())
-	if err != nil {
+func (r *request) propose(encoded []byte, maxSize int) error {
+	var e proposedEvent
+	if err := e.decode(encoded); err != nil {
 		return err
 	}
-	if id == uuid.Nil {
+	switch {
+	case e.eventType == nil:
+		return missingMetadata(metadataType)
+	case e.contentType == nil:
+		return missingMetadata(metadataContentType)
+	case len(e.eventType) == 0:
+		return badRequest("event type is empty")
+	case !e.hasID:
+		return badRequest("UUID is missing")
+	case e.id == uuid.Nil:
 		return badRequest("event id is empty")
 	}
-	r.size += len(m.GetData()) + len(m.GetCustomMetadata()) + 2*len(eventType)
+	r.size += len(e.data) + len(e.custom) + 2*len(e.eventType)
 	if r.size > maxSize {
 		return appendTooLarge(maxSize)
 	}
-	r.events = append(r.events, newProposal(r.stream, id, eventType, contentType == contentTypeJSON, m.GetData(), m.GetCustomMetadata()))
+	r.events = append(r.events, newProposal(r.stream, e.id, string(e.eventType), string(e.contentType) == contentTypeJSON, e.data, e.custom))
 	return nil
 }
 
 // streamName checks a name that is read from or written to.
 func streamName(identifier *shared.StreamIdentifier) (string, error) {
-	name := string(identifier.GetStreamName())
+	return checkedName(string(identifier.GetStreamName()))
+}
+
+func checkedName(name string) (string, error) {
 	switch {
 	case name == "":
 		return "", badRequest("stream name is empty")
@@ -146,9 +143,8 @@ func streamName(identifier *shared.StreamIdentifier) (string, error) {
 }
 
 // writableStream refuses the names which have a meaning of their own.
-func writableStream(identifier *shared.StreamIdentifier) (string, error) {
-	name, err := streamName(identifier)
-	if err != nil {
+func writableStream(name string) (string, error) {
+	if _, err := checkedName(name); err != nil {
 		return "", err
 	}
 	if name == "$all" || name == metastreamPrefix || strings.HasPrefix(name, metastreamPrefix+metastreamPrefix) {
@@ -157,43 +153,14 @@ func writableStream(identifier *shared.StreamIdentifier) (string, error) {
 	return name, nil
 }
 
-func parseUUID(id *shared.UUID) (uuid.UUID, error) {
-	switch v := id.GetValue().(type) {
-	case *shared.UUID_Structured_:
-		var u uuid.UUID
-		binary.BigEndian.PutUint64(u[:8], uint64(v.Structured.GetMostSignificantBits()))  //nolint:gosec // bits, not a number
-		binary.BigEndian.PutUint64(u[8:], uint64(v.Structured.GetLeastSignificantBits())) //nolint:gosec // bits, not a number
-		return u, nil
-	case *shared.UUID_String_:
-		u, err := uuid.Parse(v.String_)
-		if err != nil {
-			return uuid.Nil, badRequest("%q is not a UUID", v.String_)
-		}
-		return u, nil
-	default:
-		return uuid.Nil, badRequest("UUID is missing")
-	}
-}
-
-func appendResponse(expected expectation, res result) *streams.AppendResp {
+// appendResponse is an AppendResp, encoded already if it is the usual one.
+func appendResponse(expected expectation, res result) any {
 	if res.outcome == outcomeWrongVersion {
 		return &streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{
 			WrongExpectedVersion: wrongVersionResponse(expected, res.current),
 		}}
 	}
-	success := &streams.AppendResp_Success{
-		CurrentRevisionOption: &streams.AppendResp_Success_NoStream{NoStream: &shared.Empty{}},
-		PositionOption:        &streams.AppendResp_Success_NoPosition{NoPosition: &shared.Empty{}},
-	}
-	if res.current >= 0 {
-		success.CurrentRevisionOption = &streams.AppendResp_Success_CurrentRevision{CurrentRevision: uint64(res.current)}
-	}
-	if res.position > 0 {
-		success.PositionOption = &streams.AppendResp_Success_Position{
-			Position: &streams.AppendResp_Position{CommitPosition: res.position, PreparePosition: res.position},
-		}
-	}
-	return &streams.AppendResp{Result: &streams.AppendResp_Success_{Success: success}}
+	return appendSuccess(nil, fieldAppendSuccess, res)
 }
 
 // wrongVersionResponse fills today's fields and those of servers before 20.6.1,

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,9 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -27,10 +30,9 @@ const (
 
 // batch is one append of a BatchAppend call, put together from its chunks.
 type batch struct {
-	correlation *shared.UUID
-	options     *streams.BatchAppendReq_Options
-	request     *request
-	err         error // found while it was put together; answered at the final chunk
+	correlation []byte   // encoded, as it came
+	request     *request // nil if the options were refused
+	err         error    // found while it was put together; answered at the final chunk
 }
 
 // batchCall is one BatchAppend call. Its reader submits batches in the order
@@ -40,8 +42,15 @@ type batchCall struct {
 	server     *streamsServer
 	ctx        context.Context //nolint:containedctx // the call's own
 	unfinished map[uuid.UUID]*batch
-	slots      chan struct{}                 // one per batch in flight
-	responses  chan *streams.BatchAppendResp // as long as slots: answering never blocks the committer
+	slots      chan struct{} // one per batch in flight
+	responses  chan frame    // as long as slots: answering never blocks the committer
+
+	// The chunk that was received last.
+	id      uuid.UUID
+	current *batch
+	final   bool
+	now     time.Time
+	broken  error // why it is the end of the call
 }
 
 // BatchAppend implements Streams.BatchAppend: many appends in flight on one call.
@@ -53,7 +62,7 @@ func (s *streamsServer) BatchAppend(stream streams.Streams_BatchAppendServer) er
 		ctx:        stream.Context(),
 		unfinished: make(map[uuid.UUID]*batch),
 		slots:      make(chan struct{}, maxInFlight),
-		responses:  make(chan *streams.BatchAppendResp, maxInFlight),
+		responses:  make(chan frame, maxInFlight),
 	}
 	received := make(chan error, 1)
 	s.node.readers.Go(func() { received <- call.receive(stream) })
@@ -61,16 +70,16 @@ func (s *streamsServer) BatchAppend(stream streams.Streams_BatchAppendServer) er
 }
 
 // receive reads until the client half-closes (nil) or the call ends.
-func (b *batchCall) receive(stream streams.Streams_BatchAppendServer) error {
+func (b *batchCall) receive(stream grpc.ServerStream) error {
 	for {
-		req, err := stream.Recv()
+		err := stream.RecvMsg(b)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		if err != nil {
+		if err := errors.Join(err, b.broken); err != nil {
 			return err
 		}
-		if err := b.take(req); err != nil {
+		if err := b.submit(); err != nil {
 			return err
 		}
 	}
@@ -83,7 +92,7 @@ func (b *batchCall) send(stream streams.Streams_BatchAppendServer, received <-ch
 		select {
 		case resp := <-b.responses:
 			<-b.slots
-			if err := stream.Send(resp); err != nil {
+			if err := stream.SendMsg(resp); err != nil {
 				return err
 			}
 		case err := <-received:
@@ -109,7 +118,7 @@ func (b *batchCall) drain(stream streams.Streams_BatchAppendServer) error {
 		select {
 		case resp := <-b.responses:
 			<-b.slots
-			if err := stream.Send(resp); err != nil {
+			if err := stream.SendMsg(resp); err != nil {
 				return err
 			}
 		case <-b.ctx.Done():
@@ -119,33 +128,70 @@ func (b *batchCall) drain(stream streams.Streams_BatchAppendServer) error {
 	return nil
 }
 
-// take adds a chunk to its batch and submits the batch if it is the last one.
-func (b *batchCall) take(req *streams.BatchAppendReq) error {
-	correlation, err := parseUUID(req.GetCorrelationId())
+// UnmarshalBinary adds a chunk to its batch. Whether the chunk is refused or even
+// ends the call is found in current and broken.
+func (b *batchCall) UnmarshalBinary(message []byte) error {
+	b.current, b.final, b.now = nil, false, b.server.node.opts.Now()
+	b.broken = b.decodeHead(message)
+	if b.broken != nil || b.current.err != nil {
+		return nil
+	}
+	maxSize := b.server.node.opts.MaxAppendSize
+	b.current.err = fields(message, func(field protowire.Number, value []byte, _ uint64) error {
+		if field != fieldBatchProposed {
+			return nil
+		}
+		return b.current.request.propose(value, maxSize)
+	})
+	return nil
+}
+
+// decodeHead finds out which batch a chunk belongs to, or begins one.
+func (b *batchCall) decodeHead(message []byte) error {
+	var encodedID, encodedOptions []byte
+	err := fields(message, func(field protowire.Number, value []byte, number uint64) error {
+		switch field {
+		case fieldBatchCorrelation:
+			encodedID = value
+		case fieldBatchOptions:
+			encodedOptions = value
+		case fieldBatchFinal:
+			b.final = number != 0
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	now := b.server.node.opts.Now()
-	current, ok := b.unfinished[correlation]
-	if !ok {
+	if b.id, err = decodeUUID(encodedID); err != nil {
+		return err
+	}
+	if b.current = b.unfinished[b.id]; b.current != nil {
+		return nil
+	}
+	b.current = &batch{correlation: bytes.Clone(encodedID)}
+	if !b.final {
 		if len(b.unfinished) >= maxUnfinished {
 			return &failure{code: codes.ResourceExhausted, message: "too many unfinished batches"}
 		}
-		current = &batch{correlation: req.GetCorrelationId(), options: req.GetOptions()}
-		current.request, current.err = newBatchRequest(req.GetOptions(), now)
-		b.unfinished[correlation] = current
+		b.unfinished[b.id] = b.current
 	}
-	for _, m := range req.GetProposedMessages() {
-		if current.err != nil {
-			break
-		}
-		current.err = current.request.propose(m, b.server.node.opts.MaxAppendSize)
-	}
-	late := current.err == nil && !current.request.deadline.IsZero() && !now.Before(current.request.deadline)
-	if !req.GetIsFinal() && !late {
+	if encodedOptions == nil {
+		b.current.err = badRequest("batch must begin with its options")
 		return nil
 	}
-	delete(b.unfinished, correlation)
+	b.current.request, b.current.err = newAppend(encodedOptions, b.now)
+	return nil
+}
+
+// submit hands the batch over to the writer if the last chunk was its final one.
+func (b *batchCall) submit() error {
+	current := b.current
+	late := current.err == nil && !current.request.deadline.IsZero() && !b.now.Before(current.request.deadline)
+	if !b.final && !late {
+		return nil
+	}
+	delete(b.unfinished, b.id)
 	select {
 	case b.slots <- struct{}{}:
 	case <-b.ctx.Done():
@@ -167,73 +213,34 @@ func (b *batchCall) take(req *streams.BatchAppendReq) error {
 	return nil
 }
 
-func newBatchRequest(options *streams.BatchAppendReq_Options, now time.Time) (*request, error) {
-	if options == nil {
-		return nil, badRequest("batch must begin with its options")
-	}
-	r := &request{kind: kindAppend}
-	switch d := options.GetDeadlineOption().(type) {
-	case *streams.BatchAppendReq_Options_Deadline_21_10_0:
-		r.deadline = d.Deadline_21_10_0.AsTime()
-	case *streams.BatchAppendReq_Options_Deadline:
-		r.deadline = now.Add(d.Deadline.AsDuration())
-	}
-	var err error
-	if r.stream, err = writableStream(options.GetStreamIdentifier()); err != nil {
-		return nil, err
-	}
-	switch e := options.GetExpectedStreamPosition().(type) {
-	case *streams.BatchAppendReq_Options_StreamPosition:
-		r.expected = expectRevision(e.StreamPosition)
-	case *streams.BatchAppendReq_Options_NoStream:
-		r.expected = expectNoStream
-	case *streams.BatchAppendReq_Options_Any:
-		r.expected = expectAny
-	case *streams.BatchAppendReq_Options_StreamExists:
-		r.expected = expectStreamExists
-	default:
-		return nil, badRequest("batch has no expected position")
-	}
-	return r, nil
-}
-
-func (c *batch) response(res result) *streams.BatchAppendResp {
-	resp := &streams.BatchAppendResp{
-		CorrelationId:    c.correlation,
-		StreamIdentifier: c.options.GetStreamIdentifier(),
-	}
-	switch e := c.options.GetExpectedStreamPosition().(type) {
-	case *streams.BatchAppendReq_Options_StreamPosition:
-		resp.ExpectedStreamPosition = &streams.BatchAppendResp_StreamPosition{StreamPosition: e.StreamPosition}
-	case *streams.BatchAppendReq_Options_NoStream:
-		resp.ExpectedStreamPosition = &streams.BatchAppendResp_NoStream{NoStream: &emptypb.Empty{}}
-	case *streams.BatchAppendReq_Options_Any:
-		resp.ExpectedStreamPosition = &streams.BatchAppendResp_Any{Any: &emptypb.Empty{}}
-	case *streams.BatchAppendReq_Options_StreamExists:
-		resp.ExpectedStreamPosition = &streams.BatchAppendResp_StreamExists{StreamExists: &emptypb.Empty{}}
-	}
-	if res.outcome == outcomeCommitted {
-		resp.Result = &streams.BatchAppendResp_Success_{Success: batchSuccess(res)}
-	} else {
-		resp.Result = &streams.BatchAppendResp_Error{Error: c.failure(res)}
-	}
-	return resp
-}
-
-func batchSuccess(res result) *streams.BatchAppendResp_Success {
-	success := &streams.BatchAppendResp_Success{
-		CurrentRevisionOption: &streams.BatchAppendResp_Success_NoStream{NoStream: &emptypb.Empty{}},
-		PositionOption:        &streams.BatchAppendResp_Success_NoPosition{NoPosition: &emptypb.Empty{}},
-	}
-	if res.current >= 0 {
-		success.CurrentRevisionOption = &streams.BatchAppendResp_Success_CurrentRevision{CurrentRevision: uint64(res.current)}
-	}
-	if res.position > 0 {
-		success.PositionOption = &streams.BatchAppendResp_Success_Position{
-			Position: &shared.AllStreamPosition{CommitPosition: res.position, PreparePosition: res.position},
+// response is a BatchAppendResp.
+func (c *batch) response(res result) frame {
+	b := make([]byte, 0, 128+len(c.correlation))
+	b = protowire.AppendTag(b, fieldBatchRespCorrelation, protowire.BytesType)
+	b = protowire.AppendBytes(b, c.correlation)
+	if r := c.request; r != nil {
+		b = protowire.AppendTag(b, fieldBatchRespStream, protowire.BytesType)
+		b = appendStreamIdentifier(b, r.stream)
+		switch r.expected {
+		case expectNoStream:
+			b = appendEmpty(b, fieldBatchRespNoStream)
+		case expectAny:
+			b = appendEmpty(b, fieldBatchRespAny)
+		case expectStreamExists:
+			b = appendEmpty(b, fieldBatchRespStreamExists)
+		default:
+			b = protowire.AppendTag(b, fieldBatchRespRevision, protowire.VarintType)
+			b = protowire.AppendVarint(b, uint64(r.expected)) //nolint:gosec // the named ones are handled above
 		}
 	}
-	return success
+	if res.outcome == outcomeCommitted {
+		return appendSuccess(b, fieldBatchRespSuccess, res)
+	}
+	failed, err := proto.Marshal(c.failure(res))
+	if err != nil { // only text that is not UTF-8 could be the reason
+		failed = nil
+	}
+	return protowire.AppendBytes(protowire.AppendTag(b, fieldBatchRespError, protowire.BytesType), failed)
 }
 
 // failure is the error of one batch, in the codes and details that
@@ -243,7 +250,7 @@ func (c *batch) failure(res result) *rpcstatus.Status {
 	case outcomeWrongVersion:
 		return batchError(codes.AlreadyExists, "wrong expected version", wrongVersionDetail(c.request.expected, res.current))
 	case outcomeStreamDeleted:
-		return batchError(codes.NotFound, "stream is deleted", &shared.StreamDeleted{StreamIdentifier: c.options.GetStreamIdentifier()})
+		return batchError(codes.NotFound, "stream is deleted", &shared.StreamDeleted{StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(c.request.stream)}})
 	case outcomeTimedOut:
 		return batchError(codes.DeadlineExceeded, "timed out", &shared.Timeout{})
 	case outcomeCommitted, outcomeFailed:

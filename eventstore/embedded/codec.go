@@ -1,20 +1,28 @@
 package embedded
 
 import (
+	stdencoding "encoding"
+	"fmt"
+
 	"google.golang.org/grpc/encoding"
-	"google.golang.org/grpc/encoding/proto"
+	grpcproto "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 )
 
 // frame is an encoded ReadResp. Stored records already have their wire form,
 // so reads wrap them instead of decoding and encoding each.
 type frame []byte
 
-// frameCodec is the protobuf codec, except that frames pass through.
+// MarshalBinary implements encoding.BinaryMarshaler.
+func (f frame) MarshalBinary() ([]byte, error) { return f, nil }
+
+// frameCodec is the protobuf codec, except that frames pass through, and that
+// what implements encoding.BinaryUnmarshaler takes a message apart by itself.
 type frameCodec struct{ encoding.CodecV2 }
 
-func newFrameCodec() frameCodec { return frameCodec{encoding.GetCodecV2(proto.Name)} }
+func newFrameCodec() frameCodec { return frameCodec{encoding.GetCodecV2(grpcproto.Name)} }
 
 // Marshal implements encoding.CodecV2. A frame must not be changed afterwards.
 func (c frameCodec) Marshal(v any) (mem.BufferSlice, error) {
@@ -22,6 +30,40 @@ func (c frameCodec) Marshal(v any) (mem.BufferSlice, error) {
 		return mem.BufferSlice{mem.SliceBuffer(f)}, nil
 	}
 	return c.CodecV2.Marshal(v)
+}
+
+// Unmarshal implements encoding.CodecV2.
+func (c frameCodec) Unmarshal(data mem.BufferSlice, v any) error {
+	decoder, ok := v.(stdencoding.BinaryUnmarshaler)
+	if !ok {
+		return c.CodecV2.Unmarshal(data, v)
+	}
+	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	defer whole.Free()
+	return decoder.UnmarshalBinary(whole.ReadOnlyData())
+}
+
+// encode and decode are the codec where there is no socket.
+func encode(v any) ([]byte, error) {
+	switch m := v.(type) {
+	case stdencoding.BinaryMarshaler:
+		return m.MarshalBinary()
+	case proto.Message:
+		return proto.Marshal(m)
+	default:
+		return nil, fmt.Errorf("encoding a %T, which is no message", v)
+	}
+}
+
+func decode(message []byte, v any) error {
+	switch m := v.(type) {
+	case stdencoding.BinaryUnmarshaler:
+		return m.UnmarshalBinary(message)
+	case proto.Message:
+		return proto.Unmarshal(message, m)
+	default:
+		return fmt.Errorf("decoding into a %T, which is no message", v)
+	}
 }
 
 // Field numbers of ReadResp and ReadResp.ReadEvent.

@@ -76,7 +76,7 @@ func (s *streamsServer) remove(ctx context.Context, identifier *shared.StreamIde
 
 func (s *streamsServer) tryRemove(ctx context.Context, identifier *shared.StreamIdentifier, r *request) (uint64, error) {
 	var err error
-	if r.stream, err = writableStream(identifier); err != nil {
+	if r.stream, err = writableStream(string(identifier.GetStreamName())); err != nil {
 		return 0, err
 	}
 	if _, ok := metastreamTarget(r.stream); ok {

@@ -73,6 +73,12 @@ func (l *eventLog) pebbleOptions(opts Options) *pebble.Options {
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
 	}
+	// A table of its own for each kind of key: events only ever come at the end of
+	// theirs, so their tables never overlap and are moved between levels instead
+	// of rewritten.
+	options.Experimental.SpanPolicyFunc = func(start []byte) (pebble.SpanPolicy, []byte, error) {
+		return pebble.SpanPolicy{}, []byte{start[0] + 1}, nil
+	}
 	// Names are looked up for every new stream; the filter answers "not there" from memory.
 	for i := range options.Levels {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)

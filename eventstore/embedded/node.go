@@ -30,6 +30,14 @@ const (
 	// once its attempts are used up it stays dead for ever.
 	maxDiscoverAttempts = 1_000_000
 
+	// streamWorkers handle requests on stacks that have grown already; more
+	// requests than that get goroutines of their own.
+	streamWorkers = 64
+	// The windows hold the largest append. Being fixed, they spare both sides
+	// the pings and updates by which grpc would find their size.
+	streamWindow = 1 << 20
+	connWindow   = 16 << 20
+
 	defaultCacheBytes = 64 << 20
 	// defaultMemTableBytes also bounds the write-ahead log that an open replays.
 	defaultMemTableBytes = 32 << 20
@@ -99,6 +107,7 @@ type Node struct {
 	writer   *writer
 	listener *listener
 	server   *grpc.Server
+	channel  *channel
 	// readers are the goroutines that outlive their request handler by a
 	// moment, because only its return makes their blocked Recv come back.
 	readers sync.WaitGroup
@@ -144,27 +153,36 @@ func open(dir string, opts Options) (*Node, error) {
 	if n.listener, err = listen(opts.Listen); err != nil {
 		return nil, errors.Join(err, log.close())
 	}
-	n.server = n.newServer()
+	n.server, n.channel = newServer(), newChannel()
+	for _, registrar := range []grpc.ServiceRegistrar{n.server, n.channel} {
+		streams.RegisterStreamsServer(registrar, &streamsServer{node: n})
+		serverfeatures.RegisterServerFeaturesServer(registrar, &featuresServer{})
+		gossip.RegisterGossipServer(registrar, &gossipServer{node: n})
+	}
 	go n.run()
 	return n, nil
 }
 
-func (n *Node) newServer() *grpc.Server {
-	server := grpc.NewServer(
+func newServer() *grpc.Server {
+	return grpc.NewServer(
 		grpc.ForceServerCodecV2(newFrameCodec()),
 		grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
 		grpc.SharedWriteBuffer(true),
+		grpc.NumStreamWorkers(streamWorkers),
+		grpc.InitialWindowSize(streamWindow),
+		grpc.InitialConnWindowSize(connWindow),
 	)
-	streams.RegisterStreamsServer(server, &streamsServer{node: n})
-	serverfeatures.RegisterServerFeaturesServer(server, &featuresServer{})
-	gossip.RegisterGossipServer(server, &gossipServer{node: n})
-	return server
 }
 
 // Address is what grpc.NewClient and esdb.Configuration.Address take.
 func (n *Node) Address() string { return n.listener.address() }
+
+// Conn is a connection for the protocol's stubs from within this process. It
+// costs a fraction of a socket and behaves like one: calls honour their contexts,
+// and fail with UNAVAILABLE once the node stops.
+func (n *Node) Conn() grpc.ClientConnInterface { return n.channel }
 
 // Configuration is for esdb.NewClient.
 func (n *Node) Configuration() (*esdb.Configuration, error) {
@@ -259,8 +277,13 @@ func (n *Node) run() {
 
 func (n *Node) stopServer() {
 	var graceful sync.WaitGroup
-	timer := time.AfterFunc(n.opts.CloseTimeout, n.server.Stop)
+	timer := time.AfterFunc(n.opts.CloseTimeout, func() {
+		n.channel.cancel()
+		n.server.Stop()
+	})
+	graceful.Go(n.channel.close)
 	graceful.Go(n.server.GracefulStop)
 	graceful.Wait()
 	timer.Stop()
+	n.channel.cancel()
 }

@@ -135,7 +135,6 @@ func appendStringID(dst []byte, id uuid.UUID) []byte {
 const stringIDLen = 2 + 2 + 36
 
 func appendStreamIdentifier(dst []byte, stream string) []byte {
-	const fieldStreamName = 3
 	dst = appendLength(dst, protowire.SizeTag(fieldStreamName)+protowire.SizeBytes(len(stream)))
 	dst = protowire.AppendTag(dst, fieldStreamName, protowire.BytesType)
 	return protowire.AppendString(dst, stream)

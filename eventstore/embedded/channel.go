@@ -1,0 +1,299 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+// channel connects the node with its own process: the protocol's stubs and the
+// node's handlers meet without socket, HTTP/2 frames and headers. Messages cross
+// it encoded, so the two sides never share what one of them may still change.
+type channel struct {
+	services map[string]registered
+
+	// ctx ends the calls that still run when the node has waited long enough.
+	ctx    context.Context //nolint:containedctx // ends with the node
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	closing bool           // no new calls
+	calls   sync.WaitGroup // added to under mu, while not closing
+}
+
+// registered is a service with its implementation.
+type registered struct {
+	desc *grpc.ServiceDesc
+	impl any
+}
+
+func newChannel() *channel {
+	c := &channel{services: make(map[string]registered)}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c
+}
+
+// RegisterService implements grpc.ServiceRegistrar.
+func (c *channel) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	c.services[desc.ServiceName] = registered{desc: desc, impl: impl}
+}
+
+// close refuses new calls and waits for the others. After cancel they end soon.
+func (c *channel) close() {
+	c.mu.Lock()
+	c.closing = true
+	c.mu.Unlock()
+	c.calls.Wait()
+}
+
+// begin counts a call, which ends with its end.
+func (c *channel) begin(ctx context.Context) (*call, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return nil, status.Error(codes.Unavailable, ErrClosed.Error())
+	}
+	c.calls.Add(1)
+	l := &call{channel: c, client: ctx}
+	l.server, l.cancel = context.WithCancel(ctx)
+	l.uncouple = context.AfterFunc(c.ctx, l.cancel)
+	return l, nil
+}
+
+// find splits a method such as "/package.Service/Method".
+func (c *channel) find(method string) (s registered, name string) {
+	service, name, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
+	return c.services[service], name
+}
+
+func unimplemented(method string) error {
+	return status.Errorf(codes.Unimplemented, "unknown method %s", method)
+}
+
+// Invoke implements grpc.ClientConnInterface.
+func (c *channel) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	service, name := c.find(method)
+	if service.desc == nil {
+		return unimplemented(method)
+	}
+	for i := range service.desc.Methods {
+		m := &service.desc.Methods[i]
+		if m.MethodName != name {
+			continue
+		}
+		l, err := c.begin(ctx)
+		if err != nil {
+			return err
+		}
+		err = l.unary(m, service.impl, args, reply)
+		l.end()
+		l.tell(opts)
+		return clientError(ctx, err)
+	}
+	return unimplemented(method)
+}
+
+// NewStream implements grpc.ClientConnInterface.
+func (c *channel) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	service, name := c.find(method)
+	if service.desc == nil {
+		return nil, unimplemented(method)
+	}
+	for i := range service.desc.Streams {
+		m := &service.desc.Streams[i]
+		if m.StreamName != name {
+			continue
+		}
+		l, err := c.begin(ctx)
+		if err != nil {
+			return nil, err
+		}
+		l.up, l.down = newPipe(), newPipe()
+		go func() {
+			err := m.Handler(service.impl, serverEnd{l})
+			l.tell(opts)
+			l.up.end(io.EOF)
+			if err = clientError(ctx, err); err == nil {
+				err = io.EOF
+			}
+			l.down.end(err)
+			l.end()
+		}()
+		return &clientEnd{call: l, single: !desc.ServerStreams}, nil
+	}
+	return nil, unimplemented(method)
+}
+
+// clientError is how a client sees a handler's error.
+func clientError(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return status.FromContextError(ctx.Err()).Err()
+	default:
+		return status.Convert(wireError(err)).Err()
+	}
+}
+
+// call is one call. Its client and its handler have an end each.
+type call struct {
+	channel  *channel
+	client   context.Context //nolint:containedctx // the caller's
+	server   context.Context //nolint:containedctx // ends with client, with end, or with the node
+	cancel   context.CancelFunc
+	uncouple func() bool
+	up, down *pipe // to the handler, and back; nil for a unary call
+
+	mu              sync.Mutex
+	header, trailer metadata.MD
+}
+
+func (l *call) end() {
+	l.uncouple()
+	l.cancel()
+	l.channel.calls.Done()
+}
+
+// unary runs the handler on its caller's goroutine.
+func (l *call) unary(m *grpc.MethodDesc, impl, args, reply any) error {
+	ctx := grpc.NewContextWithServerTransportStream(l.server, unaryEnd{serverEnd{l}, m.MethodName})
+	resp, err := m.Handler(impl, ctx, func(in any) error { return passOn(args, in) }, nil)
+	if err != nil {
+		return err
+	}
+	return passOn(resp, reply)
+}
+
+func passOn(from, to any) error {
+	message, err := encode(from)
+	if err != nil {
+		return err
+	}
+	return decode(message, to)
+}
+
+// tell gives header and trailer to those who asked for them when they called.
+func (l *call) tell(opts []grpc.CallOption) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, opt := range opts {
+		switch o := opt.(type) {
+		case grpc.HeaderCallOption:
+			*o.HeaderAddr = l.header
+		case grpc.TrailerCallOption:
+			*o.TrailerAddr = l.trailer
+		}
+	}
+}
+
+// clientEnd implements grpc.ClientStream.
+type clientEnd struct {
+	*call
+	single bool // there is one answer, and the call ends with it
+}
+
+func (e *clientEnd) Context() context.Context { return e.client }
+
+func (e *clientEnd) SendMsg(m any) error {
+	message, err := encode(m)
+	if err != nil {
+		return err
+	}
+	return clientPipeError(e.up.put(e.client, message))
+}
+
+func (e *clientEnd) CloseSend() error {
+	e.up.end(io.EOF)
+	return nil
+}
+
+func (e *clientEnd) RecvMsg(m any) error {
+	message, err := e.down.take(e.client)
+	if err != nil {
+		return clientPipeError(err)
+	}
+	if err := decode(message, m); err != nil || !e.single {
+		return err
+	}
+	if _, err = e.down.take(e.client); errors.Is(err, io.EOF) {
+		return nil
+	}
+	return clientPipeError(err)
+}
+
+func clientPipeError(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return status.FromContextError(err).Err()
+	}
+	return err
+}
+
+func (e *clientEnd) Header() (metadata.MD, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.header, nil
+}
+
+func (e *clientEnd) Trailer() metadata.MD {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.trailer
+}
+
+// serverEnd implements grpc.ServerStream.
+type serverEnd struct{ *call }
+
+func (e serverEnd) Context() context.Context { return e.server }
+
+func (e serverEnd) SendMsg(m any) error {
+	message, err := encode(m)
+	if err != nil {
+		return err
+	}
+	return e.down.put(e.server, message)
+}
+
+func (e serverEnd) RecvMsg(m any) error {
+	message, err := e.up.take(e.server)
+	if err != nil {
+		return err
+	}
+	return decode(message, m)
+}
+
+func (e serverEnd) SetHeader(md metadata.MD) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.header = metadata.Join(e.header, md)
+	return nil
+}
+
+func (e serverEnd) SendHeader(md metadata.MD) error { return e.SetHeader(md) }
+
+func (e serverEnd) SetTrailer(md metadata.MD) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.trailer = metadata.Join(e.trailer, md)
+}
+
+// unaryEnd implements grpc.ServerTransportStream, through which unary handlers
+// set their trailers.
+type unaryEnd struct {
+	serverEnd
+	method string
+}
+
+func (e unaryEnd) Method() string { return e.method }
+
+func (e unaryEnd) SetTrailer(md metadata.MD) error {
+	e.serverEnd.SetTrailer(md)
+	return nil
+}
