@@ -10,6 +10,7 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/cockroachdb/pebble/v2"
@@ -158,6 +159,7 @@ func (n *Node) newServer() *grpc.Server {
 		grpc.SharedWriteBuffer(true),
 	)
 	streams.RegisterStreamsServer(server, &streamsServer{node: n})
+	persistent.RegisterPersistentSubscriptionsServer(server, &persistentServer{node: n})
 	serverfeatures.RegisterServerFeaturesServer(server, &featuresServer{})
 	gossip.RegisterGossipServer(server, &gossipServer{node: n})
 	return server
