@@ -58,6 +58,12 @@ fuzz: ## every fuzz function for FUZZTIME (10s) each
 bench: ## all benchmarks; BENCH=regexp, COUNT=10 for benchstat
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count=$(COUNT) -timeout=60m ./...
 
+# No install scripts: what is native in them comes built, as an optional package
+# for each platform.
+.PHONY: node-client
+node-client: ## install the official Node clients, for the test with them
+	cd eventstore/embedded/nodeclient && npm ci --no-audit --no-fund --ignore-scripts
+
 .PHONY: soak
 soak: ## long load, kill -9 and restart tests
 	TRADETRAIL_SOAK=1 $(GO) test -run 'Soak|Kill' -count=1 -v -timeout=90m ./...
@@ -120,4 +126,4 @@ ci: ## what CI runs, in its order
 
 .PHONY: clean
 clean: ## remove what the targets above have made
-	rm -rf bin .cache
+	rm -rf bin .cache eventstore/embedded/nodeclient/node_modules

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -30,6 +31,18 @@ func fail(stream grpc.ServerStream, err error) error {
 		return nil
 	}
 	stream.SetTrailer(f.trailers)
+	return f
+}
+
+// failCall is fail for a call without streams.
+func failCall(ctx context.Context, err error) error {
+	f := wireError(err)
+	if f == nil {
+		return nil
+	}
+	if err := grpc.SetTrailer(ctx, f.trailers); err != nil {
+		return err
+	}
 	return f
 }
 

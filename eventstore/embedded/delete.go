@@ -9,7 +9,6 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
-	"google.golang.org/grpc"
 )
 
 // Delete implements Streams.Delete: the stream disappears for readers, and
@@ -65,13 +64,7 @@ func (s *streamsServer) Tombstone(ctx context.Context, req *streams.TombstoneReq
 // position of the record that did it.
 func (s *streamsServer) remove(ctx context.Context, identifier *shared.StreamIdentifier, r *request) (uint64, error) {
 	position, err := s.tryRemove(ctx, identifier, r)
-	if f := wireError(err); f != nil {
-		if err := grpc.SetTrailer(ctx, f.trailers); err != nil {
-			return 0, err
-		}
-		return 0, f
-	}
-	return position, nil
+	return position, failCall(ctx, err)
 }
 
 func (s *streamsServer) tryRemove(ctx context.Context, identifier *shared.StreamIdentifier, r *request) (uint64, error) {

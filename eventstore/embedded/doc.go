@@ -49,10 +49,12 @@
 //
 // # Differences from EventStoreDB
 //
-// Persistent subscriptions, projections, users, access control, TLS and the
-// HTTP interface are not there; calls to them answer UNIMPLEMENTED. Deleted and
-// truncated events are hidden but never scavenged. Filters take Go's regular
-// expressions, which have no lookaround. Where the protocol leaves a choice:
+// Projections, users, access control, TLS and the HTTP interface are not there;
+// calls to them answer UNIMPLEMENTED. There are no persistent subscriptions
+// either: creating one answers UNIMPLEMENTED, and everything else is answered as
+// EventStoreDB does while there is none. Deleted and truncated events are hidden
+// but never scavenged. Filters take Go's regular expressions, which have no
+// lookaround. Where the protocol leaves a choice:
 //
 //   - Any and StreamExists recognise a repeated append among the latest 65,536
 //     events, per stream, also after a restart; EventStoreDB forgets at restart.
@@ -60,7 +62,7 @@
 //     beyond the end of a log restored from an older copy, is refused.
 //   - A write waits as long as its caller does; there is no server-side limit
 //     of two seconds.
-//   - Stream names have at most 4096 bytes and are UTF-8. In trailers, those
+//   - Stream names have at most 4096 bytes and are UTF-8. In trailers, names
 //     that are not printable ASCII are percent-encoded.
 //   - A checkpoint is always the position of a record.
 package embedded

@@ -40,11 +40,13 @@ func (e *IntegrityError) Unwrap() error { return e.Err }
 const (
 	trailerException = "exception"
 	trailerStream    = "stream-name"
+	trailerGroup     = "group-name"
 
 	exceptionStreamDeleted   = "stream-deleted"
 	exceptionWrongVersion    = "wrong-expected-version"
 	exceptionAppendSize      = "maximum-append-size-exceeded"
 	exceptionMissingMetadata = "missing-required-metadata-property"
+	exceptionNoGroup         = "persistent-subscription-does-not-exist"
 )
 
 // failure is an error with the status and trailers it has on the wire.
@@ -106,6 +108,18 @@ func wrongVersion(stream string, expected expectation, current int64) *failure {
 			trailerStream, headerSafe(stream),
 			"expected-version", strconv.FormatInt(int64(expected), 10),
 			"actual-version", strconv.FormatInt(current, 10),
+		),
+	}
+}
+
+func persistentSubscriptionNotFound(stream, group string) *failure {
+	return &failure{
+		code:    codes.NotFound,
+		message: fmt.Sprintf("stream %q has no persistent subscription %q", stream, group),
+		trailers: metadata.Pairs(
+			trailerException, exceptionNoGroup,
+			trailerStream, headerSafe(stream),
+			trailerGroup, headerSafe(group),
 		),
 	}
 }

@@ -13,7 +13,11 @@ import (
 // Clients parse it as three numbers and turn features on by it.
 const serverVersion = "24.10.5"
 
-const streamsService = "event_store.client.streams.streams"
+// The services by the names that EventStoreDB gives them here: in lower case.
+const (
+	streamsService    = "event_store.client.streams.streams"
+	persistentService = "event_store.client.persistent_subscriptions.persistentsubscriptions"
+)
 
 type featuresServer struct {
 	serverfeatures.UnimplementedServerFeaturesServer
@@ -24,16 +28,22 @@ func (*featuresServer) GetSupportedMethods(context.Context, *shared.Empty) (*ser
 	method := func(name string, features ...string) *serverfeatures.SupportedMethod {
 		return &serverfeatures.SupportedMethod{ServiceName: streamsService, MethodName: name, Features: features}
 	}
-	return &serverfeatures.SupportedMethods{
-		EventStoreServerVersion: serverVersion,
-		Methods: []*serverfeatures.SupportedMethod{
-			method("read", "position", "events"),
-			method("append"),
-			method("delete"),
-			method("tombstone"),
-			method("batchappend", "deadline_duration"),
-		},
-	}, nil
+	methods := []*serverfeatures.SupportedMethod{
+		method("read", "position", "events"),
+		method("append"),
+		method("delete"),
+		method("tombstone"),
+		method("batchappend", "deadline_duration"),
+	}
+	// Clients call a method that is named here over gRPC, where they get a clear
+	// refusal. Of the others they say that the server is too old, or they look
+	// for them in its HTTP interface.
+	for _, name := range []string{"create", "update", "delete", "read", "getinfo", "replayparked", "list", "restartsubsystem"} {
+		methods = append(methods, &serverfeatures.SupportedMethod{
+			ServiceName: persistentService, MethodName: name, Features: []string{"stream", "all"},
+		})
+	}
+	return &serverfeatures.SupportedMethods{EventStoreServerVersion: serverVersion, Methods: methods}, nil
 }
 
 type gossipServer struct {

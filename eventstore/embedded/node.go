@@ -10,6 +10,7 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/cockroachdb/pebble/v2"
@@ -156,6 +157,7 @@ func open(dir string, opts Options) (*Node, error) {
 	n.server, n.channel = newServer(), newChannel()
 	for _, registrar := range []grpc.ServiceRegistrar{n.server, n.channel} {
 		streams.RegisterStreamsServer(registrar, &streamsServer{node: n})
+		persistent.RegisterPersistentSubscriptionsServer(registrar, &persistentServer{node: n})
 		serverfeatures.RegisterServerFeaturesServer(registrar, &featuresServer{})
 		gossip.RegisterGossipServer(registrar, &gossipServer{node: n})
 	}
