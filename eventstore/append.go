@@ -103,6 +103,7 @@ func (a *Append) try(ctx context.Context) (Appended, error) {
 		return o.appended, o.err
 	case <-timeout.C:
 		err = context.DeadlineExceeded
+		sent.stuck()
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-a.store.ctx.Done():
@@ -114,6 +115,9 @@ func (a *Append) try(ctx context.Context) (Appended, error) {
 
 // alone appends through the official client.
 func (a *Append) alone(ctx context.Context) (Appended, error) {
+	if a.store.clients == nil {
+		return Appended{}, classified(domain.ClassUnknown, CodeUnclassified, "the server in this process does not offer BatchAppend", nil)
+	}
 	ctx, cancel := a.store.bound(ctx)
 	defer cancel()
 	ctx, cancelCall := context.WithTimeout(ctx, callTimeout)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +18,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
+	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
@@ -23,21 +26,24 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/emptypb"
-	"google.golang.org/protobuf/types/known/timestamppb"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/eventstore/internal/wire"
 )
 
 // batcher speaks BatchAppend, which the official client generates but does not
 // offer: one long call on which appends are pipelined. It keeps the order of
 // submissions and costs about half the CPU per event.
 //
-// It serves a single address. On a cluster the leader is for the official client
-// to find, so there the batcher is never available.
+// It serves a single address, or the node in this process. On a cluster the leader
+// is for the official client to find, so there the batcher is never available.
 type batcher struct {
-	conn *grpc.ClientConn // nil: no BatchAppend
+	conn   grpc.ClientConnInterface
+	hangUp func() error // closes conn, if it is ours
+	nonce  uint64       // of the correlation ids, which count
+	count  atomic.Uint64
 
 	ctx    context.Context //nolint:containedctx // ends with close
 	cancel context.CancelFunc
@@ -50,18 +56,30 @@ type batcher struct {
 	closed  bool
 
 	// The rest belongs to send's goroutine.
-	offered  bool // the server was asked, and offers it
-	duration bool // with deadlines as durations
-	call     *batchCall
+	offered bool // the server was asked, and offers it
+	call    *batchCall
 }
 
 // submission is one append on its way through the batcher.
 type submission struct {
 	id      uuid.UUID
-	request *streams.BatchAppendReq
+	request []byte            // encoded by whoever submits it: send serves everybody
 	outcome chan batchOutcome // gets one
 	givenUp atomic.Bool       // nobody waits any more: not worth sending
+	call    atomic.Pointer[batchCall]
 }
+
+// stuck says that an answer is overdue by far. The server answers pings, or the
+// call would have broken, and nothing else: with what else is in flight, the
+// append will be tried again on another call.
+func (s *submission) stuck() {
+	if call := s.call.Load(); call != nil {
+		call.cancel()
+	}
+}
+
+// MarshalBinary gives the request to gRPC as it is.
+func (s *submission) MarshalBinary() ([]byte, error) { return s.request, nil }
 
 // errNotOffered is the outcome when the server has no BatchAppend.
 var errNotOffered = errors.New("the server does not offer BatchAppend")
@@ -72,7 +90,7 @@ const askTimeout = 5 * time.Second
 
 // batchCall is one BatchAppend call and what waits on it.
 type batchCall struct {
-	stream streams.Streams_BatchAppendClient
+	stream grpc.ClientStream
 	cancel context.CancelFunc
 
 	mu      sync.Mutex
@@ -84,10 +102,21 @@ type batchOutcome struct {
 	err      error
 }
 
-func newBatcher(cfg *esdb.Configuration) (*batcher, error) {
-	b := &batcher{wake: make(chan struct{}, 1)}
+// newBatcher speaks over a connection that stays its owner's.
+func newBatcher(conn grpc.ClientConnInterface) *batcher {
+	b := &batcher{
+		conn: conn, hangUp: func() error { return nil },
+		nonce: rand.Uint64(), wake: make(chan struct{}, 1), //nolint:gosec // tells calls apart, keeps no secret
+	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.wg.Go(b.send)
+	return b
+}
+
+// dialBatcher makes a connection of its own.
+func dialBatcher(cfg *esdb.Configuration) (*batcher, error) {
 	if cfg.DnsDiscover || len(cfg.GossipSeeds) > 0 || cfg.UserCertFile != "" {
+		b := newBatcher(nil)
 		b.refused.Store(true)
 		return b, nil
 	}
@@ -114,21 +143,19 @@ func newBatcher(cfg *esdb.Configuration) (*batcher, error) {
 			options = append(options, grpc.WithPerRPCCredentials(basicAuth(cfg.Username+":"+cfg.Password)))
 		}
 	}
-	var err error
-	if b.conn, err = grpc.NewClient(cfg.Address, options...); err != nil {
+	conn, err := grpc.NewClient(cfg.Address, options...)
+	if err != nil {
 		return nil, err
 	}
-	b.wg.Go(b.send)
+	b := newBatcher(conn)
+	b.hangUp = conn.Close
 	return b, nil
 }
 
 func (b *batcher) close() error {
 	b.cancel()
 	b.wg.Wait()
-	if b.conn == nil {
-		return nil
-	}
-	return b.conn.Close()
+	return b.hangUp()
 }
 
 // submit queues one append, or returns nil if the server has no BatchAppend. It
@@ -138,8 +165,10 @@ func (b *batcher) submit(stream string, expected Revision, events []proposed) *s
 	if b.refused.Load() {
 		return nil
 	}
-	id := uuid.New()
-	s := &submission{id: id, request: newRequest(id, stream, expected, events), outcome: make(chan batchOutcome, 1)}
+	s := &submission{outcome: make(chan batchOutcome, 1)}
+	binary.BigEndian.PutUint64(s.id[:8], b.nonce)
+	binary.BigEndian.PutUint64(s.id[8:], b.count.Add(1))
+	s.request = encodeBatch(s.id, stream, expected, events)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -190,8 +219,7 @@ func (b *batcher) sendAll(queue []*submission) {
 	for _, s := range queue {
 		if err == nil && !s.givenUp.Load() {
 			if b.call.expect(s) {
-				b.setDeadline(s.request)
-				if b.call.stream.Send(s.request) == nil {
+				if b.call.stream.SendMsg(s) == nil {
 					continue
 				}
 				// The receiver learns the reason, and fails s with all that waits.
@@ -219,7 +247,8 @@ func (b *batcher) prepare() error {
 		}
 		for _, m := range methods.GetMethods() {
 			if strings.EqualFold(m.GetMethodName(), "batchappend") && strings.HasSuffix(m.GetServiceName(), "streams.streams") {
-				b.offered, b.duration = true, slices.Contains(m.GetFeatures(), "deadline_duration")
+				// The very first servers take deadlines in another form; not worth one of ours.
+				b.offered = slices.Contains(m.GetFeatures(), "deadline_duration")
 			}
 		}
 		if !b.offered {
@@ -234,7 +263,8 @@ func (b *batcher) prepare() error {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(b.ctx)
-	stream, err := streams.NewStreamsClient(b.conn).BatchAppend(ctx)
+	stream, err := b.conn.NewStream(ctx, &grpc.StreamDesc{StreamName: "BatchAppend", ServerStreams: true, ClientStreams: true},
+		streams.Streams_BatchAppend_FullMethodName, grpc.ForceCodecV2(wire.NewCodec()))
 	if err != nil {
 		cancel()
 		return unavailable(err)
@@ -263,6 +293,7 @@ func (c *batchCall) expect(s *submission) bool {
 		return false
 	}
 	c.waiting[s.id] = s
+	s.call.Store(c)
 	return true
 }
 
@@ -271,8 +302,8 @@ func (c *batchCall) expect(s *submission) bool {
 func (c *batchCall) receive() error {
 	defer c.cancel()
 	for {
-		response, err := c.stream.Recv()
-		if err != nil {
+		var response batchResponse
+		if err := c.stream.RecvMsg(&response); err != nil {
 			c.mu.Lock()
 			waiting := c.waiting
 			c.waiting = nil
@@ -286,93 +317,83 @@ func (c *batchCall) receive() error {
 			}
 			return err
 		}
-		id := readUUID(response.GetCorrelationId())
 		c.mu.Lock()
-		s := c.waiting[id]
-		delete(c.waiting, id)
+		s := c.waiting[response.id] // nil for a foreign id
+		delete(c.waiting, response.id)
 		c.mu.Unlock()
 		if s != nil {
-			s.outcome <- readOutcome(response)
+			s.outcome <- response.outcome()
 		}
 	}
 }
 
-func newRequest(id uuid.UUID, stream string, expected Revision, events []proposed) *streams.BatchAppendReq {
-	options := &streams.BatchAppendReq_Options{
-		StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(stream)},
+// encodeBatch is a whole BatchAppendReq.
+func encodeBatch(id uuid.UUID, stream string, expected Revision, events []proposed) []byte {
+	const perEvent, perRequest = 128, 160 // more than what stands around the payloads
+	size := perRequest + len(stream)
+	for i := range events {
+		size += perEvent + len(events[i].eventType) + len(events[i].data) + len(events[i].metadata)
 	}
-	if expected < 0 {
-		options.ExpectedStreamPosition = &streams.BatchAppendReq_Options_NoStream{NoStream: &emptypb.Empty{}}
-	} else {
-		options.ExpectedStreamPosition = &streams.BatchAppendReq_Options_StreamPosition{StreamPosition: uint64(expected)}
+	b := make([]byte, 0, size)
+	b = wire.AppendUUID(b, wire.FieldBatchCorrelation, id)
+	b = wire.AppendBatchOptions(b, stream, wire.Expectation(max(expected, NoStream)), callTimeout)
+	for i := range events {
+		e := &events[i]
+		b = wire.AppendProposed(b, wire.FieldBatchProposed, e.id, e.eventType, e.data, e.metadata)
 	}
-	messages := make([]*streams.BatchAppendReq_ProposedMessage, len(events))
-	for i, e := range events {
-		messages[i] = &streams.BatchAppendReq_ProposedMessage{
-			Id:             writeUUID(e.id),
-			Metadata:       map[string]string{"type": e.eventType, "content-type": "application/json"},
-			CustomMetadata: e.metadata,
-			Data:           e.data,
+	b = protowire.AppendTag(b, wire.FieldBatchFinal, protowire.VarintType)
+	return protowire.AppendVarint(b, protowire.EncodeBool(true))
+}
+
+// batchResponse is a BatchAppendResp.
+type batchResponse struct {
+	id      uuid.UUID
+	success *wire.Success     // or
+	failure *rpcstatus.Status // this
+}
+
+// UnmarshalBinary takes a BatchAppendResp.
+func (r *batchResponse) UnmarshalBinary(b []byte) error {
+	return wire.Fields(b, func(field protowire.Number, value []byte, _ uint64) (err error) {
+		switch field {
+		case wire.FieldBatchRespCorrelation:
+			r.id, err = wire.DecodeUUID(value)
+		case wire.FieldBatchRespSuccess:
+			r.success = &wire.Success{}
+			err = r.success.Decode(value)
+		case wire.FieldBatchRespError:
+			r.failure = &rpcstatus.Status{}
+			err = proto.Unmarshal(value, r.failure)
 		}
-	}
-	return &streams.BatchAppendReq{CorrelationId: writeUUID(id), Options: options, ProposedMessages: messages, IsFinal: true}
+		return err
+	})
 }
 
-// setDeadline tells the server when nobody waits any more.
-func (b *batcher) setDeadline(request *streams.BatchAppendReq) {
-	if b.duration {
-		request.Options.DeadlineOption = &streams.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(callTimeout)}
-		return
-	}
-	request.Options.DeadlineOption = &streams.BatchAppendReq_Options_Deadline_21_10_0{
-		Deadline_21_10_0: timestamppb.New(time.Now().Add(callTimeout)), //nolint:forbidigo // the wire wants a wall-clock deadline
-	}
-}
-
-func readOutcome(response *streams.BatchAppendResp) batchOutcome {
-	switch result := response.GetResult().(type) {
-	case *streams.BatchAppendResp_Success_:
-		position := result.Success.GetPosition()
+func (r *batchResponse) outcome() batchOutcome {
+	switch {
+	case r.success != nil:
 		return batchOutcome{appended: Appended{
-			Revision: Revision(result.Success.GetCurrentRevision()), //nolint:gosec // revisions are int64 on the server
-			Position: domain.Position{Commit: position.GetCommitPosition(), Prepare: position.GetPreparePosition()},
+			Revision: Revision(r.success.Revision),
+			Position: domain.Position{Commit: r.success.Commit, Prepare: r.success.Prepare},
 		}}
-	case *streams.BatchAppendResp_Error:
-		err := status.ErrorProto(result.Error)
+	case r.failure != nil:
+		err := status.ErrorProto(r.failure)
 		switch status.Code(err) {
 		case codes.AlreadyExists:
 			return batchOutcome{err: classified(domain.ClassConflict, CodeWrongRevision, "wrong expected revision", err)}
 		case codes.NotFound:
 			return batchOutcome{err: classified(domain.ClassNotFound, CodeStreamDeleted, "stream is deleted", err)}
+		case codes.OK: // which is no error
 		default:
 			return batchOutcome{err: err}
 		}
-	default:
-		return batchOutcome{err: classified(domain.ClassUnknown, CodeUnclassified, "BatchAppend answered neither success nor error", nil)}
 	}
+	return batchOutcome{err: classified(domain.ClassUnknown, CodeUnclassified, "BatchAppend answered neither success nor error", nil)}
 }
 
 // unavailable marks an outcome as unknown, whatever status the broken call had.
 func unavailable(err error) error {
 	return classified(domain.ClassTransient, CodeUnavailable, "the connection to the event store broke", err)
-}
-
-func writeUUID(id uuid.UUID) *shared.UUID {
-	return &shared.UUID{Value: &shared.UUID_String_{String_: id.String()}}
-}
-
-func readUUID(id *shared.UUID) uuid.UUID {
-	if s := id.GetStructured(); s != nil {
-		var out uuid.UUID
-		for i := range 8 {
-			shift := 56 - 8*i
-			out[i] = byte(s.GetMostSignificantBits() >> shift)    //nolint:gosec // one byte of eight
-			out[8+i] = byte(s.GetLeastSignificantBits() >> shift) //nolint:gosec // one byte of eight
-		}
-		return out
-	}
-	out, _ := uuid.Parse(id.GetString_()) // a foreign id matches nothing that waits
-	return out
 }
 
 // basicAuth sends credentials with every call, over TLS only.

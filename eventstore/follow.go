@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"sync"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
-
 	"github.com/tradetrail/tradetrail/domain"
 )
 
@@ -24,16 +22,11 @@ const maxSliceBytes = 4 << 20
 // "$") are left out.
 type Follower struct {
 	store  *Store
-	events chan followed
+	events chan item
 	cancel context.CancelFunc
 
 	mu  sync.Mutex
 	err error // why events was closed
-}
-
-type followed struct {
-	record   Record
-	caughtUp bool // no record: everything up to the end of the log was delivered
 }
 
 // Slice is a contiguous piece of the log, system events left out.
@@ -46,7 +39,7 @@ type Slice struct {
 // ends the follower too.
 func (s *Store) Follow(ctx context.Context, after domain.Position) *Follower {
 	ctx, cancel := s.bound(ctx)
-	f := &Follower{store: s, events: make(chan followed, followBuffer), cancel: cancel}
+	f := &Follower{store: s, events: make(chan item, followBuffer), cancel: cancel}
 	s.wg.Go(func() {
 		defer cancel()
 		defer close(f.events)
@@ -68,7 +61,7 @@ func (f *Follower) Close() {
 func (f *Follower) Next(ctx context.Context, limit int) (Slice, error) {
 	var slice Slice
 	bytes := 0
-	take := func(e followed) bool {
+	take := func(e item) bool {
 		if e.caughtUp {
 			slice.CaughtUp = true
 			return true
@@ -133,48 +126,26 @@ func (f *Follower) run(ctx context.Context, after domain.Position) error {
 // each one delivered. Only positions of events are kept, never of checkpoints:
 // some server versions send checkpoints that skip an event.
 func (f *Follower) subscribe(ctx context.Context, after *domain.Position) (err error) {
-	var from esdb.AllPosition = esdb.Start{}
-	if !after.IsZero() {
-		from = esdb.Position{Commit: after.Commit, Prepare: after.Prepare}
-	}
-	client, err := f.store.clients.take(ctx)
+	subscription, err := f.store.source.open(ctx, query{position: *after, subscribe: true})
 	if err != nil {
 		return err
 	}
-	defer func() { f.store.clients.give(client, err) }()
-	// The call's context is the subscription's: no deadline, ended by ctx.
-	sub, err := caught(func() (*esdb.Subscription, error) {
-		return client.SubscribeToAll(ctx, esdb.SubscribeToAllOptions{
-			From: from, Filter: esdb.ExcludeSystemEventsFilter(), MaxSearchWindow: 1024, CheckpointInterval: 16,
-		})
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = sub.Close() }() // its only error is that it is closed already
+	defer func() { subscription.close(err) }()
 	for {
-		e := sub.Recv()
-		var item followed
-		switch {
-		case e.SubscriptionDropped != nil:
-			return e.SubscriptionDropped.Error
-		case e.CaughtUp != nil:
-			item.caughtUp = true
-		case e.EventAppeared != nil && e.EventAppeared.OriginalEvent() != nil:
-			item.record = newRecord(e.EventAppeared.OriginalEvent())
-			if item.record.Position.Compare(*after) <= 0 {
-				continue // a resumed subscription may repeat
-			}
-		default:
-			continue
+		i, err := subscription.next()
+		if err != nil {
+			return err
+		}
+		if !i.caughtUp && i.record.Position.Compare(*after) <= 0 {
+			continue // a resumed subscription may repeat
 		}
 		select {
-		case f.events <- item:
+		case f.events <- i:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if !item.caughtUp {
-			*after = item.record.Position
+		if !i.caughtUp {
+			*after = i.record.Position
 		}
 	}
 }

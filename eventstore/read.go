@@ -7,41 +7,25 @@ import (
 	"iter"
 	"math"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
-
 	"github.com/tradetrail/tradetrail/domain"
 )
 
 // Stream reads one stream's history from the given revision on, in order. A
 // stream that does not exist is empty. The sequence ends after its first error.
 func (s *Store) Stream(ctx context.Context, stream string, from uint64) iter.Seq2[Record, error] {
-	return s.read(ctx, "reading stream "+stream, func(ctx context.Context, client *esdb.Client) (*esdb.ReadStream, error) {
-		return client.ReadStream(ctx, stream, esdb.ReadStreamOptions{From: esdb.Revision(from)}, math.MaxUint64)
-	})
+	return s.read(ctx, "reading stream "+stream, query{stream: stream, revision: from, count: math.MaxUint64})
 }
 
 // Forwards reads the whole log from a position on, that position included; at
 // most count events, system events among them. The zero Position is the start.
 func (s *Store) Forwards(ctx context.Context, from domain.Position, count uint64) iter.Seq2[Record, error] {
-	var position esdb.AllPosition = esdb.Start{}
-	if !from.IsZero() {
-		position = esdb.Position{Commit: from.Commit, Prepare: from.Prepare}
-	}
-	return s.read(ctx, "reading the log from "+from.String(), func(ctx context.Context, client *esdb.Client) (*esdb.ReadStream, error) {
-		return client.ReadAll(ctx, esdb.ReadAllOptions{From: position, Direction: esdb.Forwards}, count)
-	})
+	return s.read(ctx, "reading the log from "+from.String(), query{position: from, count: count})
 }
 
 // Backwards reads the whole log down from before a position; EndPosition is the
 // end.
 func (s *Store) Backwards(ctx context.Context, before domain.Position, count uint64) iter.Seq2[Record, error] {
-	var position esdb.AllPosition = esdb.End{}
-	if before != domain.EndPosition {
-		position = esdb.Position{Commit: before.Commit, Prepare: before.Prepare}
-	}
-	return s.read(ctx, "reading the log back from "+before.String(), func(ctx context.Context, client *esdb.Client) (*esdb.ReadStream, error) {
-		return client.ReadAll(ctx, esdb.ReadAllOptions{From: position, Direction: esdb.Backwards}, count)
-	})
+	return s.read(ctx, "reading the log back from "+before.String(), query{position: before, backwards: true, count: count})
 }
 
 // At reads the event at one position; ClassNotFound if there is none.
@@ -74,14 +58,12 @@ func (s *Store) Head(ctx context.Context) (domain.Position, error) {
 
 // read waits for a server. Once it has delivered something it does not try again:
 // what the caller did with it is not known here.
-func (s *Store) read(
-	ctx context.Context, doing string, open func(context.Context, *esdb.Client) (*esdb.ReadStream, error),
-) iter.Seq2[Record, error] {
+func (s *Store) read(ctx context.Context, doing string, q query) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		ctx, cancel := s.bound(ctx)
 		defer cancel()
 		for attempt := 0; ; attempt++ {
-			delivered, err := s.readOnce(ctx, open, yield)
+			delivered, err := s.readOnce(ctx, q, yield)
 			if err == nil {
 				return
 			}
@@ -98,31 +80,22 @@ func (s *Store) read(
 	}
 }
 
-func (s *Store) readOnce(
-	ctx context.Context, open func(context.Context, *esdb.Client) (*esdb.ReadStream, error), yield func(Record, error) bool,
-) (delivered bool, err error) {
-	client, err := s.clients.take(ctx)
+func (s *Store) readOnce(ctx context.Context, q query, yield func(Record, error) bool) (delivered bool, err error) {
+	reading, err := s.source.open(ctx, q)
 	if err != nil {
 		return false, err
 	}
-	defer func() { s.clients.give(client, err) }()
-	stream, err := caught(func() (*esdb.ReadStream, error) { return open(ctx, client) })
-	if err != nil {
-		return false, err
-	}
-	defer stream.Close() // also after EOF: an unclosed one keeps a timer for 292 years
+	defer func() { reading.close(err) }()
 	for {
-		e, err := caught(stream.Recv)
+		i, err := reading.next()
 		switch {
 		case errors.Is(err, io.EOF):
 			return delivered, nil
 		case err != nil:
 			return delivered, err
-		case e.OriginalEvent() == nil:
-			continue
 		}
 		delivered = true
-		if !yield(newRecord(e.OriginalEvent()), nil) {
+		if !yield(i.record, nil) {
 			return true, nil
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"google.golang.org/grpc"
 
 	"github.com/tradetrail/tradetrail/domain"
 )
@@ -24,7 +25,8 @@ const maxAlone = 64
 
 // Store is a client of one event store. All methods may be called concurrently.
 type Store struct {
-	clients *clients
+	source  source
+	clients *clients      // nil with a connection within this process
 	alone   chan struct{} // holds a token for each append under way through the official client
 	batch   *batcher
 	log     *slog.Logger
@@ -60,15 +62,29 @@ func Open(cfg *esdb.Configuration, log *slog.Logger) (*Store, error) {
 	own := *cfg
 	own.Logger = clientLogger(log)
 	own.MaxDiscoverAttempts = 1 // see clients
-	s := &Store{log: log, alone: make(chan struct{}, maxAlone)}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.clients = &clients{cfg: &own, life: s.ctx}
-	var err error
-	if s.batch, err = newBatcher(&own); err != nil {
-		s.cancel()
+	batch, err := dialBatcher(&own)
+	if err != nil {
 		return nil, fmt.Errorf("opening event store at %s: %w", cfg.Address, err)
 	}
+	s := newStore(batch, log)
+	s.clients = &clients{cfg: &own, life: s.ctx}
+	s.source = s.clients
 	return s, nil
+}
+
+// Over is a store over a connection to a server in this process, which must
+// offer BatchAppend. Nothing is looked for and no socket is opened; the connection
+// is the caller's to close, after Close. Close must be called.
+func Over(conn grpc.ClientConnInterface, log *slog.Logger) *Store {
+	s := newStore(newBatcher(conn), log)
+	s.source = direct{conn}
+	return s
+}
+
+func newStore(batch *batcher, log *slog.Logger) *Store {
+	s := &Store{log: log, alone: make(chan struct{}, maxAlone), batch: batch}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
 }
 
 // bound is ctx, ended by the store's Close too.
@@ -86,7 +102,11 @@ func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc)
 func (s *Store) Close() error {
 	s.cancel()
 	s.wg.Wait()
-	return errors.Join(s.batch.close(), s.clients.close())
+	err := s.batch.close()
+	if s.clients != nil {
+		err = errors.Join(err, s.clients.close())
+	}
+	return err
 }
 
 // clientLogger brings the client's own log into ours. It calls reconnects

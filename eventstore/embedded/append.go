@@ -13,6 +13,8 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/tradetrail/tradetrail/eventstore/internal/wire"
 )
 
 // maxStreamName is far beyond any sensible name; it keeps index keys small.
@@ -89,11 +91,11 @@ type appendCall struct {
 // UnmarshalBinary takes one message of the call. Whether it is refused is found
 // in refused: to gRPC, an error here would be a broken connection.
 func (c *appendCall) UnmarshalBinary(message []byte) error {
-	c.refused = fields(message, func(field protowire.Number, value []byte, _ uint64) error {
+	c.refused = wire.Fields(message, func(field protowire.Number, value []byte, _ uint64) error {
 		switch field {
-		case fieldAppendOptions:
+		case wire.FieldAppendOptions:
 			return c.begin(value)
-		case fieldAppendProposed:
+		case wire.FieldAppendProposed:
 			if c.request == nil {
 				return badRequest("append must begin with its options")
 			}
@@ -114,28 +116,48 @@ func (c *appendCall) begin(options []byte) (err error) {
 
 // propose adds an event to the request, refusing what EventStoreDB refuses.
 func (r *request) propose(encoded []byte, maxSize int) error {
-	var e proposedEvent
-	if err := e.decode(encoded); err != nil {
+	var e wire.Proposed
+	if err := e.Decode(encoded); err != nil {
 		return err
 	}
 	switch {
-	case e.eventType == nil:
-		return missingMetadata(metadataType)
-	case e.contentType == nil:
-		return missingMetadata(metadataContentType)
-	case len(e.eventType) == 0:
+	case e.Type == nil:
+		return missingMetadata(wire.MetadataType)
+	case e.ContentType == nil:
+		return missingMetadata(wire.MetadataContentType)
+	case len(e.Type) == 0:
 		return badRequest("event type is empty")
-	case !e.hasID:
+	case !e.HasID:
 		return badRequest("UUID is missing")
-	case e.id == uuid.Nil:
+	case e.ID == uuid.Nil:
 		return badRequest("event id is empty")
 	}
-	r.size += len(e.data) + len(e.custom) + 2*len(e.eventType)
+	r.size += len(e.Data) + len(e.Custom) + 2*len(e.Type)
 	if r.size > maxSize {
 		return appendTooLarge(maxSize)
 	}
-	r.events = append(r.events, newProposal(r.stream, e.id, string(e.eventType), string(e.contentType) == contentTypeJSON, e.data, e.custom))
+	r.events = append(r.events, newProposal(r.stream, e.ID, string(e.Type), string(e.ContentType) == wire.ContentTypeJSON, e.Data, e.Custom))
 	return nil
+}
+
+// newAppend begins a request from the options of either append call.
+func newAppend(encoded []byte, now time.Time) (*request, error) {
+	var o wire.Options
+	if err := o.Decode(encoded); err != nil {
+		return nil, err
+	}
+	if !o.Expects {
+		return nil, badRequest("append has no expected revision")
+	}
+	stream, err := writableStream(string(o.Stream))
+	if err != nil {
+		return nil, err
+	}
+	r := &request{kind: kindAppend, stream: stream, expected: o.Expected, deadline: o.At}
+	if o.Within != 0 {
+		r.deadline = now.Add(o.Within)
+	}
+	return r, nil
 }
 
 // streamName checks a name that is read from or written to.
@@ -167,18 +189,22 @@ func writableStream(name string) (string, error) {
 }
 
 // appendResponse is an AppendResp, encoded already if it is the usual one.
-func appendResponse(expected expectation, res result) any {
+func appendResponse(expected wire.Expectation, res result) any {
 	if res.outcome == outcomeWrongVersion {
 		return &streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{
 			WrongExpectedVersion: wrongVersionResponse(expected, res.current),
 		}}
 	}
-	return appendSuccess(nil, fieldAppendSuccess, res)
+	return frame(success(res).Append(nil, wire.FieldAppendSuccess))
+}
+
+func success(res result) wire.Success {
+	return wire.Success{Revision: res.current, Commit: res.position, Prepare: res.position}
 }
 
 // wrongVersionResponse fills today's fields and those of servers before 20.6.1,
 // as EventStoreDB does.
-func wrongVersionResponse(expected expectation, current int64) *streams.AppendResp_WrongExpectedVersion {
+func wrongVersionResponse(expected wire.Expectation, current int64) *streams.AppendResp_WrongExpectedVersion {
 	w := &streams.AppendResp_WrongExpectedVersion{}
 	if current >= 0 {
 		w.CurrentRevisionOption = &streams.AppendResp_WrongExpectedVersion_CurrentRevision{CurrentRevision: uint64(current)}
@@ -188,13 +214,13 @@ func wrongVersionResponse(expected expectation, current int64) *streams.AppendRe
 		w.CurrentRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_NoStream_20_6_0{NoStream_20_6_0: &shared.Empty{}}
 	}
 	switch expected {
-	case expectAny:
+	case wire.Any:
 		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedAny{ExpectedAny: &shared.Empty{}}
 		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_Any_20_6_0{Any_20_6_0: &shared.Empty{}}
-	case expectStreamExists:
+	case wire.StreamExists:
 		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedStreamExists{ExpectedStreamExists: &shared.Empty{}}
 		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_StreamExists_20_6_0{StreamExists_20_6_0: &shared.Empty{}}
-	case expectNoStream:
+	case wire.NoStream:
 		// The old form has no word for it and says -1.
 		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: &shared.Empty{}}
 		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: ^uint64(0)}

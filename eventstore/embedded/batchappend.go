@@ -18,6 +18,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/tradetrail/tradetrail/eventstore/internal/wire"
 )
 
 const (
@@ -137,8 +139,8 @@ func (b *batchCall) UnmarshalBinary(message []byte) error {
 		return nil
 	}
 	maxSize := b.server.node.opts.MaxAppendSize
-	b.current.err = fields(message, func(field protowire.Number, value []byte, _ uint64) error {
-		if field != fieldBatchProposed {
+	b.current.err = wire.Fields(message, func(field protowire.Number, value []byte, _ uint64) error {
+		if field != wire.FieldBatchProposed {
 			return nil
 		}
 		return b.current.request.propose(value, maxSize)
@@ -149,13 +151,13 @@ func (b *batchCall) UnmarshalBinary(message []byte) error {
 // decodeHead finds out which batch a chunk belongs to, or begins one.
 func (b *batchCall) decodeHead(message []byte) error {
 	var encodedID, encodedOptions []byte
-	err := fields(message, func(field protowire.Number, value []byte, number uint64) error {
+	err := wire.Fields(message, func(field protowire.Number, value []byte, number uint64) error {
 		switch field {
-		case fieldBatchCorrelation:
+		case wire.FieldBatchCorrelation:
 			encodedID = value
-		case fieldBatchOptions:
+		case wire.FieldBatchOptions:
 			encodedOptions = value
-		case fieldBatchFinal:
+		case wire.FieldBatchFinal:
 			b.final = number != 0
 		}
 		return nil
@@ -163,7 +165,7 @@ func (b *batchCall) decodeHead(message []byte) error {
 	if err != nil {
 		return err
 	}
-	if b.id, err = decodeUUID(encodedID); err != nil {
+	if b.id, err = wire.DecodeUUID(encodedID); err != nil {
 		return err
 	}
 	if b.current = b.unfinished[b.id]; b.current != nil {
@@ -216,31 +218,20 @@ func (b *batchCall) submit() error {
 // response is a BatchAppendResp.
 func (c *batch) response(res result) frame {
 	b := make([]byte, 0, 128+len(c.correlation))
-	b = protowire.AppendTag(b, fieldBatchRespCorrelation, protowire.BytesType)
+	b = protowire.AppendTag(b, wire.FieldBatchRespCorrelation, protowire.BytesType)
 	b = protowire.AppendBytes(b, c.correlation)
 	if r := c.request; r != nil {
-		b = protowire.AppendTag(b, fieldBatchRespStream, protowire.BytesType)
-		b = appendStreamIdentifier(b, r.stream)
-		switch r.expected {
-		case expectNoStream:
-			b = appendEmpty(b, fieldBatchRespNoStream)
-		case expectAny:
-			b = appendEmpty(b, fieldBatchRespAny)
-		case expectStreamExists:
-			b = appendEmpty(b, fieldBatchRespStreamExists)
-		default:
-			b = protowire.AppendTag(b, fieldBatchRespRevision, protowire.VarintType)
-			b = protowire.AppendVarint(b, uint64(r.expected)) //nolint:gosec // the named ones are handled above
-		}
+		b = wire.AppendStream(b, wire.FieldBatchRespStream, r.stream)
+		b = r.expected.AppendEcho(b)
 	}
 	if res.outcome == outcomeCommitted {
-		return appendSuccess(b, fieldBatchRespSuccess, res)
+		return success(res).Append(b, wire.FieldBatchRespSuccess)
 	}
 	failed, err := proto.Marshal(c.failure(res))
 	if err != nil { // only text that is not UTF-8 could be the reason
 		failed = nil
 	}
-	return protowire.AppendBytes(protowire.AppendTag(b, fieldBatchRespError, protowire.BytesType), failed)
+	return protowire.AppendBytes(protowire.AppendTag(b, wire.FieldBatchRespError, protowire.BytesType), failed)
 }
 
 // failure is the error of one batch, in the codes and details that
@@ -266,7 +257,7 @@ func (c *batch) failure(res result) *rpcstatus.Status {
 	}
 }
 
-func wrongVersionDetail(expected expectation, current int64) *shared.WrongExpectedVersion {
+func wrongVersionDetail(expected wire.Expectation, current int64) *shared.WrongExpectedVersion {
 	w := &shared.WrongExpectedVersion{
 		CurrentStreamRevisionOption: &shared.WrongExpectedVersion_CurrentNoStream{CurrentNoStream: &emptypb.Empty{}},
 	}
@@ -274,11 +265,11 @@ func wrongVersionDetail(expected expectation, current int64) *shared.WrongExpect
 		w.CurrentStreamRevisionOption = &shared.WrongExpectedVersion_CurrentStreamRevision{CurrentStreamRevision: uint64(current)}
 	}
 	switch expected {
-	case expectAny:
+	case wire.Any:
 		w.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedAny{ExpectedAny: &emptypb.Empty{}}
-	case expectStreamExists:
+	case wire.StreamExists:
 		w.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedStreamExists{ExpectedStreamExists: &emptypb.Empty{}}
-	case expectNoStream:
+	case wire.NoStream:
 		w.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: &emptypb.Empty{}}
 	default:
 		w.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedStreamPosition{

@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/tradetrail/tradetrail/eventstore/internal/wire"
 )
 
 // channel connects the node with its own process: the protocol's stubs and the
@@ -173,11 +175,11 @@ func (l *call) unary(m *grpc.MethodDesc, impl, args, reply any) error {
 }
 
 func passOn(from, to any) error {
-	message, err := encode(from)
+	message, err := wire.Encode(from)
 	if err != nil {
 		return err
 	}
-	return decode(message, to)
+	return wire.Decode(message, to)
 }
 
 // tell gives header and trailer to those who asked for them when they called.
@@ -203,7 +205,7 @@ type clientEnd struct {
 func (e *clientEnd) Context() context.Context { return e.client }
 
 func (e *clientEnd) SendMsg(m any) error {
-	message, err := encode(m)
+	message, err := wire.Encode(m)
 	if err != nil {
 		return err
 	}
@@ -220,7 +222,7 @@ func (e *clientEnd) RecvMsg(m any) error {
 	if err != nil {
 		return clientPipeError(err)
 	}
-	if err := decode(message, m); err != nil || !e.single {
+	if err := wire.Decode(message, m); err != nil || !e.single {
 		return err
 	}
 	if _, err = e.down.take(e.client); errors.Is(err, io.EOF) {
@@ -254,7 +256,7 @@ type serverEnd struct{ *call }
 func (e serverEnd) Context() context.Context { return e.server }
 
 func (e serverEnd) SendMsg(m any) error {
-	message, err := encode(m)
+	message, err := wire.Encode(m)
 	if err != nil {
 		return err
 	}
@@ -266,7 +268,7 @@ func (e serverEnd) RecvMsg(m any) error {
 	if err != nil {
 		return err
 	}
-	return decode(message, m)
+	return wire.Decode(message, m)
 }
 
 func (e serverEnd) SetHeader(md metadata.MD) error {

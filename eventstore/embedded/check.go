@@ -1,6 +1,10 @@
 package embedded
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/tradetrail/tradetrail/eventstore/internal/wire"
+)
 
 type verdict int
 
@@ -44,13 +48,13 @@ func (w *writer) check(r *request, h *streamHead) (decision, error) {
 	}
 	expected := int64(r.expected)
 	switch {
-	case r.expected == expectStreamExists:
+	case r.expected == wire.StreamExists:
 		d, err := w.checkExists(h)
 		if err != nil || d.verdict != verdictOK {
 			return d, err
 		}
 		return w.checkRecent(r, h)
-	case r.expected == expectAny:
+	case r.expected == wire.Any:
 		return w.checkRecent(r, h)
 	case expected < h.last:
 		return w.checkRepeated(r, h)
@@ -126,7 +130,7 @@ func (w *writer) checkRepeated(r *request, h *streamHead) (decision, error) {
 		if same {
 			continue
 		}
-		if i == 0 && r.expected == expectNoStream && h.softDeleted() {
+		if i == 0 && r.expected == wire.NoStream && h.softDeleted() {
 			return decision{}, nil
 		}
 		return decision{verdict: verdictWrongVersion}, nil

@@ -9,21 +9,23 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
+
+	"github.com/tradetrail/tradetrail/eventstore/internal/wire"
 )
 
 // Delete implements Streams.Delete: the stream disappears for readers, and
 // continues with the next revision if it is written to again.
 func (s *streamsServer) Delete(ctx context.Context, req *streams.DeleteReq) (*streams.DeleteResp, error) {
 	options := req.GetOptions()
-	r := &request{kind: kindDelete, expected: expectAny}
+	r := &request{kind: kindDelete, expected: wire.Any}
 	switch e := options.GetExpectedStreamRevision().(type) {
 	case *streams.DeleteReq_Options_Revision:
-		r.expected = expectRevision(e.Revision)
+		r.expected = wire.ExpectRevision(e.Revision)
 	case *streams.DeleteReq_Options_NoStream:
-		r.expected = expectNoStream
+		r.expected = wire.NoStream
 	case *streams.DeleteReq_Options_Any:
 	case *streams.DeleteReq_Options_StreamExists:
-		r.expected = expectStreamExists
+		r.expected = wire.StreamExists
 	default:
 		return nil, badRequest("delete has no expected revision")
 	}
@@ -39,15 +41,15 @@ func (s *streamsServer) Delete(ctx context.Context, req *streams.DeleteReq) (*st
 // Tombstone implements Streams.Tombstone: the stream ends for ever.
 func (s *streamsServer) Tombstone(ctx context.Context, req *streams.TombstoneReq) (*streams.TombstoneResp, error) {
 	options := req.GetOptions()
-	r := &request{kind: kindTombstone, expected: expectAny}
+	r := &request{kind: kindTombstone, expected: wire.Any}
 	switch e := options.GetExpectedStreamRevision().(type) {
 	case *streams.TombstoneReq_Options_Revision:
-		r.expected = expectRevision(e.Revision)
+		r.expected = wire.ExpectRevision(e.Revision)
 	case *streams.TombstoneReq_Options_NoStream:
-		r.expected = expectNoStream
+		r.expected = wire.NoStream
 	case *streams.TombstoneReq_Options_Any:
 	case *streams.TombstoneReq_Options_StreamExists:
-		r.expected = expectStreamExists
+		r.expected = wire.StreamExists
 	default:
 		return nil, badRequest("tombstone has no expected revision")
 	}

@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/tradetrail/tradetrail/eventstore/internal/wire"
 )
 
 // ErrInUse says that another process, or another node of this one, holds the directory.
@@ -72,7 +74,7 @@ func missingMetadata(key string) *failure {
 		message: fmt.Sprintf("required metadata property %q is missing", key),
 		trailers: metadata.Pairs(
 			trailerException, exceptionMissingMetadata,
-			"required-metadata-properties", metadataType+","+metadataContentType,
+			"required-metadata-properties", wire.MetadataType+","+wire.MetadataContentType,
 		),
 	}
 }
@@ -99,7 +101,7 @@ func streamDeleted(stream string) *failure {
 	}
 }
 
-func wrongVersion(stream string, expected expectation, current int64) *failure {
+func wrongVersion(stream string, expected wire.Expectation, current int64) *failure {
 	return &failure{
 		code:    codes.FailedPrecondition,
 		message: fmt.Sprintf("appending to %q: expected %s, current revision is %d", stream, expected, current),
@@ -155,6 +157,8 @@ func wireError(err error) *failure {
 	switch {
 	case errors.As(err, &integrity), pebble.IsCorruptionError(err):
 		return &failure{code: codes.DataLoss, message: err.Error()}
+	case errors.Is(err, wire.ErrMalformed):
+		return badRequest("%v", err)
 	case errors.Is(err, context.Canceled):
 		return &failure{code: codes.Canceled, message: err.Error()}
 	case errors.Is(err, context.DeadlineExceeded):

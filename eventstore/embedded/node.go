@@ -18,6 +18,8 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/tradetrail/tradetrail/eventstore/internal/wire"
 )
 
 const (
@@ -167,7 +169,7 @@ func open(dir string, opts Options) (*Node, error) {
 
 func newServer() *grpc.Server {
 	return grpc.NewServer(
-		grpc.ForceServerCodecV2(newFrameCodec()),
+		grpc.ForceServerCodecV2(wire.NewCodec()),
 		grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),

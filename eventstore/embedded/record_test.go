@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
+
+	"github.com/tradetrail/tradetrail/eventstore/internal/wire"
 )
 
 // stored is a record as it would be in the log.
@@ -43,9 +45,9 @@ func (s stored) message(stringID bool) *streams.ReadResp_ReadEvent_RecordedEvent
 	if stringID {
 		id = &shared.UUID{Value: &shared.UUID_String_{String_: s.id.String()}}
 	}
-	contentType := contentTypeBinary
+	contentType := wire.ContentTypeBinary
 	if s.json {
-		contentType = contentTypeJSON
+		contentType = wire.ContentTypeJSON
 	}
 	return &streams.ReadResp_ReadEvent_RecordedEvent{
 		Id:               id,
@@ -135,8 +137,8 @@ func FuzzDecodeRecord(f *testing.F) {
 	in := stored{stream: "order-1", eventType: "order.accepted", id: uuid.New(), data: []byte(`{"n":1}`), revision: 7, position: 4711, created: 1}
 	f.Add(in.encode()[crcLen:])
 	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, wire []byte) {
-		r := record{wire: wire, created: -1}
+	f.Fuzz(func(t *testing.T, encoded []byte) {
+		r := record{encoded: encoded}
 		if !r.parse() {
 			return
 		}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/tradetrail/tradetrail/eventstore/internal/wire"
 )
 
 const (
@@ -37,7 +39,7 @@ const (
 type request struct {
 	kind     requestKind
 	stream   string
-	expected expectation
+	expected wire.Expectation
 	events   []proposal
 	size     int
 	// deadline, if set, is when the caller stops waiting: a request that is

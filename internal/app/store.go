@@ -38,15 +38,7 @@ func OpenStore(cfg config.Config, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, classify(err)
 	}
-	local, err := node.Configuration()
-	if err != nil {
-		return nil, errors.Join(err, node.Close())
-	}
-	store, err := eventstore.Open(local, log)
-	if err != nil {
-		return nil, errors.Join(err, node.Close())
-	}
-	return &Store{Store: store, Node: node}, nil
+	return &Store{Store: eventstore.Over(node.Conn(), log), Node: node}, nil
 }
 
 // Close closes the connection, then the node.
