@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -90,11 +91,21 @@ type writer struct {
 
 // group is the work between two syncs.
 type group struct {
-	batch   *pebble.Batch
+	batch *pebble.Batch
+	// index has the keys of the stream index, which follow the records into the
+	// batch: in one piece and in order they cost Pebble half as much as in between.
+	index   []indexEntry
 	end     uint64
 	last    uint64
 	created int64
 	answers []answer
+}
+
+// indexEntry says where a revision of a stream stands.
+type indexEntry struct{ stream, revision, position uint64 }
+
+func (e indexEntry) compare(other indexEntry) int {
+	return cmp.Or(cmp.Compare(e.stream, other.stream), cmp.Compare(e.revision, other.revision))
 }
 
 type answer struct {
@@ -242,6 +253,7 @@ func (w *writer) apply() {
 	w.group = &group{}
 	w.heads.applied()
 	if g.batch != nil {
+		w.addIndex(g)
 		g.end, g.created = w.next, w.created
 		if err := w.log.db.ApplyNoSyncWait(g.batch, pebble.Sync); err != nil {
 			w.disk.freeze("applying to", "log", err)
@@ -249,6 +261,14 @@ func (w *writer) apply() {
 	}
 	if g.batch != nil || len(g.answers) > 0 {
 		w.unsynced <- g
+	}
+}
+
+func (w *writer) addIndex(g *group) {
+	slices.SortFunc(g.index, indexEntry.compare)
+	for _, e := range g.index {
+		w.key = appendStreamKey(w.key[:0], e.stream, e.revision)
+		setIndex(g.batch, w.key, e.position)
 	}
 }
 
@@ -370,8 +390,7 @@ func (w *writer) put(h *streamHead, p *proposal, revision int64) uint64 {
 	copy(op.Key, w.key)
 	putRecord(op.Value, p, w.place)
 	mustFinish(op)
-	w.key = appendStreamKey(w.key[:0], h.id, uint64(revision)) //nolint:gosec // as above
-	setIndex(g.batch, w.key, position)
+	g.index = append(g.index, indexEntry{stream: h.id, revision: uint64(revision), position: position}) //nolint:gosec // as above
 
 	w.recents.add(p.id, h.id, revision)
 	h.last = revision
