@@ -2,11 +2,14 @@ package embedded_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -203,23 +206,145 @@ func TestOpen_AfterFlippedBitsInTheLog(t *testing.T) {
 	}
 }
 
+// TestNode_ReportsFlippedBitsInTables flips one bit in a table, before the node
+// opens it or while it has it open, and reads the log in every way there is.
+// What is read is what was written, up to an error which says where in the log
+// the damage is.
 func TestNode_ReportsFlippedBitsInTables(t *testing.T) {
 	t.Parallel()
+	flips := 40
+	if soak() {
+		flips = 600
+	}
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
 	dir, ids := closed(t, 200)
-	reported := 0
 	tables := files(t, dir, "*.sst")
-	for range 10 {
-		table := tables[rand.IntN(len(tables))]
-		damaged := damage(t, table, func(b []byte) []byte {
-			b[rand.IntN(len(b))] ^= 0x10
-			return b
-		})
-		if n, opened := requireTruth(t, damaged, ids); !opened || n < len(ids) {
-			reported++
+	positions := make([]uint64, 0, len(ids)+1)
+	node := open(t, dir, embedded.Options{})
+	for _, e := range readAll(t, connect(t, node)) {
+		positions = append(positions, e.Event.Position.Commit)
+	}
+	require.Len(t, positions, len(ids))
+	require.NoError(t, node.Close())
+
+	var unopened, met int
+	for i := range flips {
+		table := tables[random.IntN(len(tables))]
+		info, err := os.Stat(table)
+		require.NoError(t, err)
+		at, bit, running := random.Int64N(info.Size()), byte(1)<<random.IntN(8), random.IntN(2) == 0
+		flip := func(b []byte) []byte { b[at] ^= bit; return b }
+		told := fmt.Sprintf("seed %d, flip %d: bit %08b of byte %d in %s, while running: %t", seed, i, bit, at, filepath.Base(table), running)
+
+		opts := embedded.Options{CacheBytes: 1} // what is read comes from the file
+		var damaged string
+		var node *embedded.Node
+		if running {
+			damaged = damage(t, table, func(b []byte) []byte { return b })
+			node, err = embedded.Open(damaged, opts)
+			require.NoError(t, err, told)
+			// In place: the node has the file open.
+			file, err := os.OpenFile(filepath.Join(damaged, filepath.Base(table)), os.O_RDWR, 0)
+			require.NoError(t, err)
+			one := make([]byte, 1)
+			_, err = file.ReadAt(one, at)
+			require.NoError(t, err)
+			_, err = file.WriteAt([]byte{one[0] ^ bit}, at)
+			require.NoError(t, err)
+			require.NoError(t, file.Close())
+		} else {
+			damaged = damage(t, table, flip)
+			if node, err = embedded.Open(damaged, opts); err != nil {
+				var integrity *embedded.IntegrityError
+				require.ErrorAs(t, err, &integrity, told)
+				unopened++
+				continue
+			}
+		}
+		client := connect(t, node)
+		if requireToldWhere(t, client, ids, positions, told) {
+			met++
+		}
+		require.NoError(t, client.Close())
+		require.NoError(t, node.Close(), told)
+		require.NoError(t, os.RemoveAll(damaged))
+	}
+	t.Logf("of %d flips, %d kept the node from opening, %d were met by a reader", flips, unopened, met)
+	assert.Positive(t, met)
+}
+
+// requireToldWhere reads forwards and backwards, all and the one stream there
+// is, and says whether any of it met damage.
+func requireToldWhere(t *testing.T, client *esdb.Client, ids []uuid.UUID, positions []uint64, told string) (met bool) {
+	t.Helper()
+	last := len(ids) - 1
+	for _, way := range []struct {
+		name      string
+		backwards bool
+		read      func() (*esdb.ReadStream, error)
+	}{
+		{"all", false, func() (*esdb.ReadStream, error) {
+			return client.ReadAll(t.Context(), esdb.ReadAllOptions{}, 1<<40)
+		}},
+		{"all, backwards", true, func() (*esdb.ReadStream, error) {
+			return client.ReadAll(t.Context(), esdb.ReadAllOptions{From: esdb.End{}, Direction: esdb.Backwards}, 1<<40)
+		}},
+		{"stream", false, func() (*esdb.ReadStream, error) {
+			return client.ReadStream(t.Context(), "order-1", esdb.ReadStreamOptions{}, 1<<40)
+		}},
+		{"stream, backwards", true, func() (*esdb.ReadStream, error) {
+			return client.ReadStream(t.Context(), "order-1", esdb.ReadStreamOptions{From: esdb.End{}, Direction: esdb.Backwards}, 1<<40)
+		}},
+	} {
+		told := fmt.Sprintf("%s, reading %s", told, way.name)
+		reader, err := way.read()
+		require.NoError(t, err, told)
+		n := 0
+		for {
+			var e *esdb.ResolvedEvent
+			if e, err = reader.Recv(); err != nil {
+				break
+			}
+			require.Less(t, n, len(ids), told)
+			i := n
+			if way.backwards {
+				i = last - n
+			}
+			require.Equal(t, ids[i], e.Event.EventID, told)
+			require.Equal(t, positions[i], e.Event.Position.Commit, told)
+			n++
+		}
+		reader.Close()
+		if errors.Is(err, io.EOF) {
+			require.Len(t, ids, n, told)
+			continue
+		}
+		met = true
+		require.Equal(t, codes.DataLoss, grpcCode(err), "%s: %v", told, err)
+		found := regexp.MustCompile(`record at position (\d+): `).FindStringSubmatch(err.Error())
+		if found == nil {
+			// A name belongs to a stream, not to a place in the log.
+			require.ErrorContains(t, err, `looking up stream "`, told)
+			continue
+		}
+		position, err2 := strconv.ParseUint(found[1], 10, 64)
+		require.NoError(t, err2)
+		told = fmt.Sprintf("%s, after %d events: %v", told, n, err)
+		switch {
+		case strings.Contains(err.Error(), "index of the stream"):
+			require.Equal(t, positions[0], position, told)
+		case !way.backwards:
+			require.Equal(t, positions[n], position, told)
+		case strings.Contains(err.Error(), "what comes before it") && n == 0:
+			require.Greater(t, position, positions[last], told)
+		case strings.Contains(err.Error(), "what comes before it"):
+			require.Equal(t, positions[last-n+1], position, told)
+		default:
+			require.Equal(t, positions[last-n], position, told)
 		}
 	}
-	t.Logf("%d of 10 flips met", reported)
-	assert.Positive(t, reported)
+	return met
 }
 
 // TestNode_ReportsARecordThatIsNotWhatWasWritten changes a record behind
