@@ -206,6 +206,45 @@ func TestOpen_AfterFlippedBitsInTheLog(t *testing.T) {
 	}
 }
 
+// TestOpen_AfterFlippedBitsInTheManifest: the manifest is what makes tables part
+// of the store. A flipped bit in it must not make the node forget any.
+func TestOpen_AfterFlippedBitsInTheManifest(t *testing.T) {
+	t.Parallel()
+	dir, ids := closed(t, 10)
+	// What a life of the node adds is forgotten without any other trace.
+	for range 3 {
+		node := open(t, dir, embedded.Options{}.WithMemTable(64<<10))
+		h := &history{stream: "order-1", tried: ids, acked: len(ids)}
+		record(t, node, h, len(ids)+25)
+		require.NoError(t, node.Close())
+		ids = h.tried
+	}
+	manifests := files(t, dir, "MANIFEST-*")
+	newest := manifests[len(manifests)-1]
+	info, err := os.Stat(newest)
+	require.NoError(t, err)
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	stride := 7
+	if soak() {
+		stride = 1
+	}
+	refused := 0
+	for at := 0; at < int(info.Size()); at += stride {
+		bit := byte(1) << random.IntN(8)
+		damaged := damage(t, newest, func(b []byte) []byte { b[at] ^= bit; return b })
+		n, opened := requireTruth(t, damaged, ids)
+		if !opened {
+			refused++
+		} else {
+			require.Len(t, ids, n, "seed %d: bit %08b of byte %d", seed, bit, at)
+		}
+		require.NoError(t, os.RemoveAll(damaged))
+	}
+	t.Logf("%d of %d flips kept the node from opening", refused, (int(info.Size())+stride-1)/stride)
+	assert.Positive(t, refused)
+}
+
 // TestNode_ReportsFlippedBitsInTables flips one bit in a table, before the node
 // opens it or while it has it open, and reads the log in every way there is.
 // What is read is what was written, up to an error which says where in the log

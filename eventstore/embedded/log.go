@@ -42,6 +42,9 @@ func openLog(dir string, disk *freezer, opts Options) (*eventLog, error) {
 	if err != nil {
 		return nil, lockError(err)
 	}
+	if err := checkManifest(dir, disk); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
 	l := &eventLog{disk: disk, lock: lock, cache: pebble.NewCache(opts.CacheBytes)}
 	l.db, err = pebble.Open(dir, l.pebbleOptions(opts))
 	if err != nil {
