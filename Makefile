@@ -59,8 +59,8 @@ bench: ## all benchmarks; BENCH=regexp, COUNT=10 for benchstat
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count=$(COUNT) -timeout=60m ./...
 
 .PHONY: soak
-soak: ## long load, kill -9 and restart tests
-	TRADETRAIL_SOAK=1 $(GO) test -run 'Soak|Kill' -count=1 -v -timeout=90m ./...
+soak: ## long load, kill -9, outage and damage tests
+	TRADETRAIL_SOAK=1 $(GO) test -run 'Soak|Kill|Outage|Flipped' -count=1 -v -timeout=90m ./...
 
 .PHONY: cover
 cover: ## test coverage over all packages, generated code left out
