@@ -320,15 +320,25 @@ func requireGoesOn(t *testing.T, disk vfs.FS, h *history) {
 }
 
 // tableSteps records the changes that the workload makes. They are not the same
-// each time, because Pebble works in the background; but their names come back.
+// each time, because Pebble works in the background; the names that come back
+// are the table's.
 func tableSteps(t *testing.T) []string {
 	t.Helper()
-	var steps []string
-	fs := newFaultFS(vfs.NewCrashableMem())
-	fs.after = func(step string) { steps = append(steps, step) }
-	h := &history{stream: "order-1", bytes: tableBytes}
-	require.NoError(t, runTable(t, fs, h))
-	require.Equal(t, tableEvents, h.acked)
+	const times = 3
+	var order []string
+	seen := make(map[string]int)
+	for range times {
+		fs := newFaultFS(vfs.NewMem())
+		fs.after = func(step string) {
+			if seen[step]++; seen[step] == 1 {
+				order = append(order, step)
+			}
+		}
+		h := &history{stream: "order-1", bytes: tableBytes}
+		require.NoError(t, runTable(t, fs, h))
+		require.Equal(t, tableEvents, h.acked)
+	}
+	steps := slices.DeleteFunc(order, func(step string) bool { return seen[step] < times })
 	for _, kind := range []string{
 		`^create MANIFEST-`, `^write MANIFEST-`, `^sync MANIFEST-`, `^create marker\.manifest\.`, `^sync directory data`,
 		`^create \d+\.log`, `^write \d+\.log`, `^sync \d+\.log`, `^reuse \d+\.log as \d+\.log`,
