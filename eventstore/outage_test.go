@@ -68,7 +68,8 @@ func (a *outageAppender) appendUntil(ctx context.Context, t *testing.T, store *e
 		}
 		i := a.begun.Add(1) - 1
 		done, err := store.Append(ctx, a.stream, eventstore.Revision(i-1), events(a.id(i)))
-		if !assert.NoError(t, err, a.stream) {
+		if err != nil {
+			assert.Fail(t, "an append failed", "%s: %v", a.stream, err)
 			return
 		}
 		assert.Equal(t, eventstore.Revision(i), done.Revision, a.stream)

@@ -492,6 +492,9 @@ func TestOpen_AfterFlippedBitsInTheManifest(t *testing.T) {
 func TestNode_ReportsFlippedBitsInTables(t *testing.T) {
 	t.Parallel()
 	flips := 40
+	if raceEnabled {
+		flips = 15
+	}
 	if soak() {
 		flips = 600
 	}

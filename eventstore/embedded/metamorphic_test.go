@@ -141,7 +141,7 @@ func TestNode_AnswersTheSameInAnyConfiguration(t *testing.T) {
 	t.Parallel()
 	limit, runs := 40, 0
 	if raceEnabled || testing.Short() {
-		limit = 8
+		limit = 5
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		if runs++; runs > limit && !soak() {
