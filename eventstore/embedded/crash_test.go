@@ -446,6 +446,34 @@ func TestOpen_AfterFlippedBitsInTheLog(t *testing.T) {
 	}
 }
 
+// Every bit of a manifest is looked after; an end torn off anywhere is what a
+// crash may leave.
+func TestManifestDamage_IsNotATornEnd(t *testing.T) {
+	t.Parallel()
+	dir, _ := closed(t, 60)
+	for _, name := range files(t, dir, "MANIFEST-*") {
+		content, err := os.ReadFile(name)
+		require.NoError(t, err)
+		_, damaged := embedded.ManifestDamage(content)
+		require.False(t, damaged)
+		for length := range content {
+			_, damaged := embedded.ManifestDamage(content[:length])
+			require.False(t, damaged, "cut to %d bytes", length)
+		}
+		stride := 5
+		if raceEnabled {
+			stride = 61
+		}
+		for bit := 0; bit < 8*len(content); bit += stride {
+			content[bit/8] ^= 1 << (bit % 8)
+			at, damaged := embedded.ManifestDamage(content)
+			require.True(t, damaged, "bit %d of byte %d", bit%8, bit/8)
+			require.LessOrEqual(t, at, bit/8, "where the bad chunk begins")
+			content[bit/8] ^= 1 << (bit % 8)
+		}
+	}
+}
+
 // TestOpen_AfterFlippedBitsInTheManifest: the manifest is what makes tables part
 // of the store. A flipped bit in it must not make the node forget any.
 func TestOpen_AfterFlippedBitsInTheManifest(t *testing.T) {
