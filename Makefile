@@ -65,8 +65,8 @@ node-client: ## install the official Node clients, for the test with them
 	cd eventstore/embedded/nodeclient && npm ci --no-audit --no-fund --ignore-scripts
 
 .PHONY: soak
-soak: ## long load, kill -9 and restart tests
-	TRADETRAIL_SOAK=1 $(GO) test -run 'Soak|Kill' -count=1 -v -timeout=90m ./...
+soak: ## long load, kill -9, outage and damage tests
+	TRADETRAIL_SOAK=1 $(GO) test -run 'Soak|Kill|Outage|Flipped' -count=1 -v -timeout=90m ./...
 
 .PHONY: cover
 cover: ## test coverage over all packages, generated code left out

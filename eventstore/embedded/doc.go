@@ -13,7 +13,8 @@
 // When a write or a sync fails, the node stops: requests get UNAVAILABLE, Done
 // is closed and Err says why. The files are left as a power cut would have
 // left them, and the next Open recovers from that. When stored bytes are not
-// what was written, the request that met them gets DATA_LOSS.
+// what was written, the request that met them gets DATA_LOSS and is told where in
+// the log that is.
 //
 // # Format
 //
@@ -45,7 +46,8 @@
 // or not at all. Close moves everything into tables, where each block has a
 // checksum. After a crash the latest appends are in the write-ahead log only:
 // damage there is found too, except in its last 32 KiB, where nothing tells it
-// from a write that the crash interrupted.
+// from a write that the crash interrupted. Damage in the manifest, which lists
+// the tables, is found by Open before Pebble can take it for such a write.
 //
 // # Differences from EventStoreDB
 //

@@ -24,7 +24,7 @@ var ErrClosed = errors.New("node is stopped")
 // IntegrityError says that stored bytes are not what was once written. The
 // node never serves such data: the request fails with DATA_LOSS instead.
 type IntegrityError struct {
-	Position uint64 // of the record; 0 if unknown
+	Position uint64 // of the record, or of the good one beside it, as Err says; 0 if unknown
 	Err      error
 }
 

@@ -5,3 +5,6 @@ func (o Options) WithMemTable(bytes int) Options {
 	o.memTableBytes = bytes
 	return o
 }
+
+// ManifestDamage tells damage in a manifest from a torn end.
+var ManifestDamage = manifestDamage

@@ -42,6 +42,9 @@ func openLog(dir string, disk *freezer, opts Options) (*eventLog, error) {
 	if err != nil {
 		return nil, lockError(err)
 	}
+	if err := checkManifest(dir, disk); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
 	l := &eventLog{disk: disk, lock: lock, cache: pebble.NewCache(opts.CacheBytes)}
 	l.db, err = pebble.Open(dir, l.pebbleOptions(opts))
 	if err != nil {
@@ -200,7 +203,42 @@ func eventAt(it *pebble.Iterator) (position uint64, value []byte, err error) {
 		return 0, nil, &IntegrityError{Err: fmt.Errorf("unreadable key %x", it.Key())}
 	}
 	value, err = it.ValueAndErr()
-	return position, value, err
+	return position, value, unreadable(position, err)
+}
+
+// unreadable says where in the log a bad block was met, which Pebble doesn't
+// know. Other errors pass.
+func unreadable(position uint64, err error) error {
+	if !pebble.IsCorruptionError(err) {
+		return err
+	}
+	return &IntegrityError{Position: position, Err: fmt.Errorf("unreadable: %w", err)}
+}
+
+// unreadableBefore is unreadable for a walk backwards: where the record that
+// can't be read begins is known to the bad block alone.
+func unreadableBefore(position uint64, err error) error {
+	if !pebble.IsCorruptionError(err) {
+		return err
+	}
+	return &IntegrityError{Position: position, Err: fmt.Errorf("what comes before it is unreadable: %w", err)}
+}
+
+// unreadableIndex is unreadable for the index of a stream, whose number is the
+// position of its first record.
+func unreadableIndex(stream uint64, err error) error {
+	if !pebble.IsCorruptionError(err) {
+		return err
+	}
+	return &IntegrityError{Position: stream, Err: fmt.Errorf("the index of the stream that begins with it is unreadable: %w", err)}
+}
+
+// finish closes an iterator. Close repeats the iterator's error, if it has one.
+func finish(it *pebble.Iterator, met error) error {
+	if err := it.Close(); met == nil {
+		return err
+	}
+	return met
 }
 
 // visitor sees one record, whose bytes are valid only during the call, and
@@ -213,19 +251,38 @@ func (l *eventLog) forwards(from, end uint64, visit visitor) error {
 	if err != nil {
 		return err
 	}
+	next := uint64(0) // where a record ended, and another begins
 	for ok := it.SeekGE(appendEventKey(nil, from)); ok; ok = it.Next() {
 		position, value, err := eventAt(it)
 		if err != nil {
-			return errors.Join(err, it.Close())
+			return finish(it, err)
 		}
 		if position >= end {
 			break
 		}
+		next = position + uint64(len(value))
 		if more, err := visitRecord(position, value, visit); err != nil || !more {
-			return errors.Join(err, it.Close())
+			return finish(it, err)
 		}
 	}
-	return errors.Join(it.Error(), it.Close())
+	if err := it.Error(); err != nil {
+		if next == 0 {
+			next = recordFrom(it, from)
+		}
+		return finish(it, unreadable(next, err))
+	}
+	return it.Close()
+}
+
+// recordFrom is the position of the first record at or after from, found by the
+// one before it: from itself need not be the position of a record.
+func recordFrom(it *pebble.Iterator, from uint64) uint64 {
+	if it.SeekLT(appendEventKey(nil, from)) {
+		if position, value, err := eventAt(it); err == nil {
+			return position + uint64(len(value))
+		}
+	}
+	return max(from, firstPosition)
 }
 
 // backwards visits the records before position `before`, the latest first.
@@ -234,16 +291,18 @@ func (l *eventLog) backwards(before uint64, visit visitor) error {
 	if err != nil {
 		return err
 	}
+	good := before
 	for ok := it.SeekLT(appendEventKey(nil, before)); ok; ok = it.Prev() {
 		position, value, err := eventAt(it)
 		if err != nil {
-			return errors.Join(err, it.Close())
+			return finish(it, err)
 		}
 		if more, err := visitRecord(position, value, visit); err != nil || !more {
-			return errors.Join(err, it.Close())
+			return finish(it, err)
 		}
+		good = position
 	}
-	return errors.Join(it.Error(), it.Close())
+	return finish(it, unreadableBefore(good, it.Error()))
 }
 
 func visitRecord(position uint64, value []byte, visit visitor) (bool, error) {
@@ -261,7 +320,7 @@ func (l *eventLog) at(position uint64, visit func(record) error) error {
 		return &IntegrityError{Position: position, Err: errMissing}
 	}
 	if err != nil {
-		return err
+		return unreadable(position, err)
 	}
 	r, err := decodeRecord(position, value)
 	if err == nil {
@@ -277,7 +336,7 @@ func (l *eventLog) isBoundary(position uint64) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, err
+		return false, unreadable(position, err)
 	}
 	return true, closer.Close()
 }
@@ -285,12 +344,17 @@ func (l *eventLog) isBoundary(position uint64) (bool, error) {
 // streamID is the stream's number; ok is false if nothing was ever written to it.
 // A number at or beyond the durable head belongs to a stream that is not durable yet.
 func (l *eventLog) streamID(name string) (id uint64, ok bool, err error) {
-	return l.index(appendNameKey(nil, name))
+	id, ok, err = l.index(appendNameKey(nil, name))
+	if pebble.IsCorruptionError(err) {
+		err = &IntegrityError{Err: fmt.Errorf("looking up stream %q: %w", name, err)}
+	}
+	return id, ok, err
 }
 
 // revision is the position of one record of a stream.
 func (l *eventLog) revision(stream, revision uint64) (position uint64, ok bool, err error) {
-	return l.index(appendStreamKey(nil, stream, revision))
+	position, ok, err = l.index(appendStreamKey(nil, stream, revision))
+	return position, ok, unreadableIndex(stream, err)
 }
 
 func (l *eventLog) index(key []byte) (value uint64, ok bool, err error) {
@@ -339,16 +403,16 @@ func (l *eventLog) walkIndex(stream, from, to uint64, backwards bool, visit func
 		revision, ok := streamKeyRevision(it.Key(), stream)
 		value, err := it.ValueAndErr()
 		if err != nil {
-			return errors.Join(err, it.Close())
+			return finish(it, unreadableIndex(stream, err))
 		}
 		if !ok || len(value) != indexValueLen {
-			return errors.Join(&IntegrityError{Err: fmt.Errorf("unreadable index entry %x", it.Key())}, it.Close())
+			return finish(it, &IntegrityError{Err: fmt.Errorf("unreadable index entry %x", it.Key())})
 		}
 		if more, err := visit(revision, binary.BigEndian.Uint64(value)); err != nil || !more {
-			return errors.Join(err, it.Close())
+			return finish(it, err)
 		}
 	}
-	return errors.Join(it.Error(), it.Close())
+	return finish(it, unreadableIndex(stream, it.Error()))
 }
 
 // walkStream visits the durable records of a stream with revisions in [from, to].
@@ -365,7 +429,10 @@ func (l *eventLog) walkStream(stream, from, to, end uint64, backwards bool, visi
 		}
 		key = appendEventKey(key[:0], position)
 		if !events.SeekGE(key) {
-			return false, errors.Join(events.Error(), &IntegrityError{Position: position, Err: errMissing})
+			if err := events.Error(); err != nil {
+				return false, unreadable(position, err)
+			}
+			return false, &IntegrityError{Position: position, Err: errMissing}
 		}
 		found, value, err := eventAt(events)
 		if err != nil {
@@ -383,5 +450,5 @@ func (l *eventLog) walkStream(stream, from, to, end uint64, backwards bool, visi
 		}
 		return visit(r)
 	})
-	return errors.Join(err, events.Close())
+	return finish(events, err)
 }
