@@ -133,6 +133,9 @@ func (f *faultFile) SyncTo(n int64) (full bool, err error) {
 type history struct {
 	stream string
 	bytes  int // per event; 0 is 3000
+	// beside: each event is followed by a small one of another stream, so that the
+	// tables of the stream index overlap and have to be compacted.
+	beside bool
 
 	mu    sync.Mutex
 	tried []uuid.UUID
@@ -142,7 +145,7 @@ type history struct {
 func (h *history) snapshot() *history {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return &history{stream: h.stream, bytes: h.bytes, tried: slices.Clone(h.tried), acked: h.acked}
+	return &history{stream: h.stream, bytes: h.bytes, beside: h.beside, tried: slices.Clone(h.tried), acked: h.acked}
 }
 
 // try is the id of event i, which is tried from now on.
@@ -179,7 +182,6 @@ func record(t *testing.T, node *embedded.Node, h *history, n int) {
 		}
 	}()
 	for i := h.acked; i < n; i++ {
-		most, least := esdb.UUIDAsInt64(h.try(i))
 		options := &streams.BatchAppendReq_Options{
 			StreamIdentifier:       &shared.StreamIdentifier{StreamName: []byte(h.stream)},
 			ExpectedStreamPosition: &streams.BatchAppendReq_Options_NoStream{NoStream: &emptypb.Empty{}},
@@ -187,28 +189,41 @@ func record(t *testing.T, node *embedded.Node, h *history, n int) {
 		if i > 0 {
 			options.ExpectedStreamPosition = &streams.BatchAppendReq_Options_StreamPosition{StreamPosition: uint64(i - 1)}
 		}
-		err := call.Send(&streams.BatchAppendReq{
-			CorrelationId: &shared.UUID{Value: &shared.UUID_String_{String_: uuid.NewString()}},
-			Options:       options,
-			IsFinal:       true,
-			ProposedMessages: []*streams.BatchAppendReq_ProposedMessage{{
-				Id: &shared.UUID{Value: &shared.UUID_Structured_{
-					Structured: &shared.UUID_Structured{MostSignificantBits: most, LeastSignificantBits: least},
-				}},
-				Metadata: map[string]string{"type": "order.accepted", "content-type": "application/json"},
-				Data:     make([]byte, cmp.Or(h.bytes, 3000)),
-			}},
-		})
-		if err != nil {
-			require.ErrorIs(t, err, io.EOF)
-			return
-		}
-		resp, err := call.Recv()
-		if err != nil || resp.GetError() != nil {
+		if !recordOne(t, call, options, h.try(i), cmp.Or(h.bytes, 3000)) {
 			return
 		}
 		h.ack(i)
+		if h.beside && !recordOne(t, call, &streams.BatchAppendReq_Options{
+			StreamIdentifier:       &shared.StreamIdentifier{StreamName: []byte("beside-" + h.stream)},
+			ExpectedStreamPosition: &streams.BatchAppendReq_Options_Any{Any: &emptypb.Empty{}},
+		}, uuid.New(), 10) {
+			return
+		}
 	}
+}
+
+// recordOne appends one event; false if the node has failed.
+func recordOne(t *testing.T, call streams.Streams_BatchAppendClient, options *streams.BatchAppendReq_Options, id uuid.UUID, bytes int) bool {
+	t.Helper()
+	most, least := esdb.UUIDAsInt64(id)
+	err := call.Send(&streams.BatchAppendReq{
+		CorrelationId: &shared.UUID{Value: &shared.UUID_String_{String_: uuid.NewString()}},
+		Options:       options,
+		IsFinal:       true,
+		ProposedMessages: []*streams.BatchAppendReq_ProposedMessage{{
+			Id: &shared.UUID{Value: &shared.UUID_Structured_{
+				Structured: &shared.UUID_Structured{MostSignificantBits: most, LeastSignificantBits: least},
+			}},
+			Metadata: map[string]string{"type": "order.accepted", "content-type": "application/json"},
+			Data:     make([]byte, bytes),
+		}},
+	})
+	if err != nil {
+		require.ErrorIs(t, err, io.EOF)
+		return false
+	}
+	resp, err := call.Recv()
+	return err == nil && resp.GetError() == nil
 }
 
 // requireKept: everything acknowledged is there, nothing but what was tried
@@ -334,7 +349,7 @@ func tableSteps(t *testing.T) []string {
 				order = append(order, step)
 			}
 		}
-		h := &history{stream: "order-1", bytes: tableBytes}
+		h := &history{stream: "order-1", bytes: tableBytes, beside: true}
 		require.NoError(t, runTable(t, fs, h))
 		require.Equal(t, tableEvents, h.acked)
 	}
@@ -429,7 +444,7 @@ func failStep(t *testing.T, target string, at, later fate) (came bool) {
 		}
 		return done
 	})
-	h := &history{stream: "order-1", bytes: tableBytes}
+	h := &history{stream: "order-1", bytes: tableBytes, beside: true}
 	err := runTable(t, fs, h)
 	// A change that doesn't matter for truth may fail without consequences. All
 	// others must be named.
@@ -464,7 +479,7 @@ func killAfter(t *testing.T, steps []string) (absent []string) {
 	var images []image
 	mem := vfs.NewCrashableMem()
 	fs := newFaultFS(mem)
-	h := &history{stream: "order-1", bytes: tableBytes}
+	h := &history{stream: "order-1", bytes: tableBytes, beside: true}
 	absent = slices.Clone(steps)
 	fs.after = func(step string) {
 		i := slices.Index(absent, step)
