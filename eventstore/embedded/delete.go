@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -107,7 +108,7 @@ func (w *writer) decideDelete(r *request, h *streamHead) error {
 		return nil
 	}
 	meta, err := w.heads.get(metastreamOf(h.name))
-	if err != nil {
+	if err := errors.Join(w.space.err, err); err != nil {
 		return err
 	}
 	w.tick()
@@ -124,6 +125,9 @@ func (w *writer) decideTombstone(r *request, h *streamHead) error {
 	if d.verdict != verdictOK {
 		w.answer(r, d.result(h))
 		return nil
+	}
+	if w.space.err != nil {
+		return w.space.err
 	}
 	w.tick()
 	w.answer(r, result{current: h.last, position: w.put(h, &marker, tombstoneRevision)})

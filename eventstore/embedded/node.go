@@ -44,6 +44,7 @@ const (
 	defaultCacheBytes = 64 << 20
 	// defaultMemTableBytes also bounds the write-ahead log that an open replays.
 	defaultMemTableBytes = 32 << 20
+	defaultReserveBytes  = 256 << 20
 	defaultCloseTimeout  = 5 * time.Second
 	defaultMaxAppendSize = 1 << 20
 	largestMaxAppendSize = 16 << 20
@@ -65,6 +66,10 @@ type Options struct {
 	// MaxAppendSize bounds the events of one append, in bytes. 0 is 1 MiB,
 	// EventStoreDB's default; more than 16 MiB is 16 MiB.
 	MaxAppendSize int
+	// ReserveBytes is how much room the disk must have for appends: with less they
+	// get RESOURCE_EXHAUSTED, until there is room again, while reads go on. 0 is
+	// 256 MiB, which is more than the node needs to write what it has acknowledged.
+	ReserveBytes uint64
 	// CloseTimeout is how long Close waits for running requests. 0 is 5 seconds.
 	CloseTimeout time.Duration
 	// Now is the clock behind the events' `created`. Nil is time.Now.
@@ -92,6 +97,9 @@ func (o Options) withDefaults() Options {
 		o.MaxAppendSize = defaultMaxAppendSize
 	}
 	o.MaxAppendSize = min(o.MaxAppendSize, largestMaxAppendSize)
+	if o.ReserveBytes == 0 {
+		o.ReserveBytes = defaultReserveBytes
+	}
 	if o.CloseTimeout <= 0 {
 		o.CloseTimeout = defaultCloseTimeout
 	}
@@ -150,7 +158,7 @@ func open(dir string, opts Options) (*Node, error) {
 		return nil, err
 	}
 	n.log = log
-	if n.writer, err = newWriter(log, n.disk, opts.Now); err != nil {
+	if n.writer, err = newWriter(log, n.disk, space{fs: opts.FS, dir: dir, reserve: opts.ReserveBytes}, opts.Now); err != nil {
 		return nil, errors.Join(err, log.close())
 	}
 	if n.listener, err = listen(opts.Listen); err != nil {

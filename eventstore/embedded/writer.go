@@ -74,6 +74,7 @@ type result struct {
 type writer struct {
 	log      *eventLog
 	disk     *freezer
+	space    space
 	now      func() time.Time
 	requests chan *request
 	unsynced chan *group
@@ -113,7 +114,7 @@ type answer struct {
 	result  result
 }
 
-func newWriter(log *eventLog, disk *freezer, now func() time.Time) (*writer, error) {
+func newWriter(log *eventLog, disk *freezer, space space, now func() time.Time) (*writer, error) {
 	h := log.durable.Load()
 	heads, err := newHeads(log)
 	if err != nil {
@@ -122,6 +123,7 @@ func newWriter(log *eventLog, disk *freezer, now func() time.Time) (*writer, err
 	w := &writer{
 		log:      log,
 		disk:     disk,
+		space:    space,
 		now:      now,
 		requests: make(chan *request, maxQueued),
 		unsynced: make(chan *group, maxUnsynced),
@@ -215,6 +217,7 @@ func (w *writer) do(ctx context.Context, r *request) (result, error) {
 func (w *writer) write() {
 	defer close(w.unsynced)
 	for first := range w.requests {
+		w.space.look()
 		w.decide(first)
 		for w.collect() {
 		}
@@ -341,7 +344,7 @@ func (w *writer) decideAppend(r *request, h *streamHead) error {
 		w.answer(r, result{current: h.last})
 		return nil
 	}
-	if err := w.knowTarget(h); err != nil {
+	if err := errors.Join(w.space.err, w.knowTarget(h)); err != nil {
 		return err
 	}
 	w.tick()
