@@ -72,8 +72,12 @@ func (s *Store) read(ctx context.Context, doing string, q query) iter.Seq2[Recor
 			if domain.ClassOf(err) == domain.ClassNotFound {
 				return
 			}
-			if delivered || !broke || backOff(ctx, s.ctx, attempt) != nil {
+			if delivered || !broke {
 				yield(Record{}, err)
+				return
+			}
+			if ended := backOff(ctx, s.ctx, attempt); ended != nil {
+				yield(Record{}, errors.Join(err, ended))
 				return
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"strings"
 	"sync"
@@ -55,7 +56,26 @@ func openStore(t testing.TB, node *embedded.Node, address string) *eventstore.St
 	return store
 }
 
-func newStore(t testing.TB) *eventstore.Store { return openStore(t, openNode(t, t.TempDir()), "") }
+// overNode opens a store that needs no socket.
+func overNode(t testing.TB, node *embedded.Node) *eventstore.Store {
+	t.Helper()
+	store := eventstore.Over(node.Conn(), quiet)
+	t.Cleanup(func() { assert.NoError(t, store.Close()) })
+	return store
+}
+
+// eitherWay runs a test over a socket, with the official client, and without.
+func eitherWay(t *testing.T, test func(t *testing.T, store *eventstore.Store)) {
+	t.Helper()
+	t.Run("socket", func(t *testing.T) {
+		t.Parallel()
+		test(t, openStore(t, openNode(t, t.TempDir()), ""))
+	})
+	t.Run("in process", func(t *testing.T) {
+		t.Parallel()
+		test(t, overNode(t, openNode(t, t.TempDir())))
+	})
+}
 
 func behindProxy(t testing.TB) (*eventstore.Store, *faulttest.Proxy) {
 	t.Helper()
@@ -100,7 +120,8 @@ func readStream(t testing.TB, store *eventstore.Store, stream string) []string {
 	return ids
 }
 
-// bothWays runs a test over BatchAppend and over the official client's Append.
+// bothWays runs a test over BatchAppend and over the official client's Append, and
+// without a socket.
 func bothWays(t *testing.T, test func(t *testing.T, store *eventstore.Store)) {
 	t.Helper()
 	t.Run("batch", func(t *testing.T) {
@@ -114,6 +135,10 @@ func bothWays(t *testing.T, test func(t *testing.T, store *eventstore.Store)) {
 		})
 		test(t, store)
 		assert.True(t, used.Load(), "BatchAppend was used")
+	})
+	t.Run("in process", func(t *testing.T) {
+		t.Parallel()
+		test(t, overNode(t, openNode(t, t.TempDir())))
 	})
 	t.Run("fallback", func(t *testing.T) {
 		t.Parallel()
@@ -184,21 +209,24 @@ func TestStore_AppendAndRead(t *testing.T) {
 
 func TestStore_EmptyLogHasNoHead(t *testing.T) {
 	t.Parallel()
-	head, err := newStore(t).Head(t.Context())
-	require.NoError(t, err)
-	assert.True(t, head.IsZero())
+	eitherWay(t, func(t *testing.T, store *eventstore.Store) {
+		head, err := store.Head(t.Context())
+		require.NoError(t, err)
+		assert.True(t, head.IsZero())
+	})
 }
 
 func TestStore_CorrelationGoesIntoMetadata(t *testing.T) {
 	t.Parallel()
-	store := newStore(t)
-	e := event("a")
-	e.CorrelationID, e.CausationID = "c1", "c2"
-	done, err := store.Append(t.Context(), "order-1", eventstore.NoStream, []*domain.Event{e})
-	require.NoError(t, err)
-	r, err := store.At(t.Context(), done.Position)
-	require.NoError(t, err)
-	assert.JSONEq(t, `{"$correlationId":"c1","$causationId":"c2"}`, string(r.Metadata))
+	eitherWay(t, func(t *testing.T, store *eventstore.Store) {
+		e := event("a")
+		e.CorrelationID, e.CausationID = "c1", "c2"
+		done, err := store.Append(t.Context(), "order-1", eventstore.NoStream, []*domain.Event{e})
+		require.NoError(t, err)
+		r, err := store.At(t.Context(), done.Position)
+		require.NoError(t, err)
+		assert.JSONEq(t, `{"$correlationId":"c1","$causationId":"c2"}`, string(r.Metadata))
+	})
 }
 
 // The failure table: every append is cut before it reaches the node or after it
@@ -413,39 +441,90 @@ func follow(t *testing.T, f *eventstore.Follower, n int) []string {
 	return ids
 }
 
+func TestStore_ReadsTheSameWithAndWithoutASocket(t *testing.T) {
+	t.Parallel()
+	node := openNode(t, t.TempDir())
+	inside, outside := overNode(t, node), openStore(t, node, "")
+	for i := range 20 {
+		e := event(fmt.Sprint(i))
+		if i%2 == 0 {
+			e.CorrelationID = "c"
+		}
+		_, err := inside.Append(t.Context(), fmt.Sprintf("order-%d", i%3), eventstore.Revision(i/3-1), []*domain.Event{e})
+		require.NoError(t, err)
+	}
+	middle, err := inside.Head(t.Context())
+	require.NoError(t, err)
+	for name, read := range map[string]func(*eventstore.Store) iter.Seq2[eventstore.Record, error]{
+		"stream": func(s *eventstore.Store) iter.Seq2[eventstore.Record, error] {
+			return s.Stream(t.Context(), "order-1", 2)
+		},
+		"none": func(s *eventstore.Store) iter.Seq2[eventstore.Record, error] {
+			return s.Stream(t.Context(), "order-9", 0)
+		},
+		"forwards": func(s *eventstore.Store) iter.Seq2[eventstore.Record, error] {
+			return s.Forwards(t.Context(), domain.Position{}, 100)
+		},
+		"some": func(s *eventstore.Store) iter.Seq2[eventstore.Record, error] {
+			return s.Forwards(t.Context(), domain.Position{}, 5)
+		},
+		"backwards": func(s *eventstore.Store) iter.Seq2[eventstore.Record, error] {
+			return s.Backwards(t.Context(), middle, 7)
+		},
+		"from the end": func(s *eventstore.Store) iter.Seq2[eventstore.Record, error] {
+			return s.Backwards(t.Context(), domain.EndPosition, 7)
+		},
+	} {
+		collect := func(s *eventstore.Store) (records []eventstore.Record) {
+			for r, err := range read(s) {
+				require.NoError(t, err)
+				if len(r.Metadata) == 0 {
+					r.Metadata = nil // which of the two is empty means nothing
+				}
+				records = append(records, r)
+			}
+			return records
+		}
+		want := collect(outside)
+		assert.Equal(t, want, collect(inside), name)
+		assert.Equal(t, name == "none", len(want) == 0, name)
+	}
+}
+
 func TestFollower_DeliversEachEventOnceInOrder(t *testing.T) {
 	t.Parallel()
-	store := newStore(t)
-	var want []string
-	var middle domain.Position
-	for i := range 50 {
-		id := fmt.Sprint(i)
-		done, err := store.Append(t.Context(), "order-"+id, eventstore.NoStream, events(id))
-		require.NoError(t, err)
-		if i == 24 {
-			middle = done.Position
+	eitherWay(t, func(t *testing.T, store *eventstore.Store) {
+		var want []string
+		var middle domain.Position
+		for i := range 50 {
+			id := fmt.Sprint(i)
+			done, err := store.Append(t.Context(), "order-"+id, eventstore.NoStream, events(id))
+			require.NoError(t, err)
+			if i == 24 {
+				middle = done.Position
+			}
+			want = append(want, id)
 		}
-		want = append(want, id)
-	}
-	f := store.Follow(t.Context(), domain.Position{})
-	defer f.Close()
-	var got []string
-	for caughtUp := false; !caughtUp; {
-		slice, err := f.Next(t.Context(), 7)
-		require.NoError(t, err)
-		for _, r := range slice.Records {
-			got = append(got, strings.TrimPrefix(r.Stream, "order-"))
+		f := store.Follow(t.Context(), domain.Position{})
+		defer f.Close()
+		var got []string
+		for caughtUp := false; !caughtUp; {
+			slice, err := f.Next(t.Context(), 7)
+			require.NoError(t, err)
+			for _, r := range slice.Records {
+				got = append(got, strings.TrimPrefix(r.Stream, "order-"))
+			}
+			caughtUp = slice.CaughtUp
 		}
-		caughtUp = slice.CaughtUp
-	}
-	assert.Equal(t, want, got, "caught up means that everything was delivered")
-	_, err := store.Append(t.Context(), "order-live", eventstore.NoStream, events("live"))
-	require.NoError(t, err)
-	assert.Equal(t, []string{"live"}, follow(t, f, 1))
+		assert.Equal(t, want, got, "caught up means that everything was delivered")
+		_, err := store.Append(t.Context(), "order-live", eventstore.NoStream, events("live"))
+		require.NoError(t, err)
+		assert.Equal(t, []string{"live"}, follow(t, f, 1))
 
-	resumed := store.Follow(t.Context(), middle)
-	defer resumed.Close()
-	assert.Equal(t, append(want[25:], "live"), follow(t, resumed, 26), "after is exclusive")
+		resumed := store.Follow(t.Context(), middle)
+		defer resumed.Close()
+		assert.Equal(t, append(want[25:], "live"), follow(t, resumed, 26), "after is exclusive")
+	})
 }
 
 func TestFollower_ResumesAfterTheServerRestarts(t *testing.T) {
@@ -523,26 +602,27 @@ func TestFollower_StopsAtDamage(t *testing.T) {
 
 func TestStream_EndsWithTheCallersInterest(t *testing.T) {
 	t.Parallel()
-	store := newStore(t)
-	var ids []string
-	for i := range 300 {
-		ids = append(ids, fmt.Sprint(i))
-	}
-	_, err := store.Append(t.Context(), "order-1", eventstore.NoStream, events(ids...))
-	require.NoError(t, err)
-	for range store.Stream(t.Context(), "order-1", 0) {
-		break // what reads ahead must end; goleak sees it if not
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	n := 0
-	for _, err = range store.Stream(ctx, "order-1", 0) {
-		if n++; n == 2 {
-			cancel()
+	eitherWay(t, func(t *testing.T, store *eventstore.Store) {
+		var ids []string
+		for i := range 300 {
+			ids = append(ids, fmt.Sprint(i))
 		}
-	}
-	assert.Equal(t, domain.ClassTransient, domain.ClassOf(err), "an end that is not the stream's is an error")
-	assert.Less(t, n, 300)
+		_, err := store.Append(t.Context(), "order-1", eventstore.NoStream, events(ids...))
+		require.NoError(t, err)
+		for range store.Stream(t.Context(), "order-1", 0) {
+			break // what reads ahead must end; goleak sees it if not
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		n := 0
+		for _, err = range store.Stream(ctx, "order-1", 0) {
+			if n++; n == 2 {
+				cancel()
+			}
+		}
+		assert.Equal(t, domain.ClassTransient, domain.ClassOf(err), "an end that is not the stream's is an error")
+		assert.Less(t, n, 300)
+	})
 }
 
 func TestParseURL(t *testing.T) {

@@ -63,74 +63,74 @@ func (c *channel) begin(ctx context.Context) (*call, error) {
 		return nil, status.Error(codes.Unavailable, ErrClosed.Error())
 	}
 	c.calls.Add(1)
-	l := &call{channel: c, client: ctx}
+	l := &call{channel: c, client: ctx, up: newPipe(), down: newPipe()}
 	l.server, l.cancel = context.WithCancel(ctx)
 	l.uncouple = context.AfterFunc(c.ctx, l.cancel)
 	return l, nil
 }
 
-// find splits a method such as "/package.Service/Method".
-func (c *channel) find(method string) (s registered, name string) {
+// handler finds the one of a method such as "/package.Service/Method".
+func (c *channel) handler(method string) (func(grpc.ServerStream) error, error) {
 	service, name, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
-	return c.services[service], name
+	r, ok := c.services[service]
+	if ok {
+		for i := range r.desc.Streams {
+			if m := &r.desc.Streams[i]; m.StreamName == name {
+				return func(stream grpc.ServerStream) error { return m.Handler(r.impl, stream) }, nil
+			}
+		}
+		for i := range r.desc.Methods {
+			if m := &r.desc.Methods[i]; m.MethodName == name {
+				return func(stream grpc.ServerStream) error { return unary(m, r.impl, stream) }, nil
+			}
+		}
+	}
+	return nil, status.Errorf(codes.Unimplemented, "unknown method %s", method)
 }
 
-func unimplemented(method string) error {
-	return status.Errorf(codes.Unimplemented, "unknown method %s", method)
+// unary handles a call of one message each way.
+func unary(m *grpc.MethodDesc, impl any, stream grpc.ServerStream) error {
+	ctx := grpc.NewContextWithServerTransportStream(stream.Context(), unaryEnd{stream, m.MethodName})
+	resp, err := m.Handler(impl, ctx, stream.RecvMsg, nil)
+	if err != nil {
+		return err
+	}
+	return stream.SendMsg(resp)
 }
 
 // Invoke implements grpc.ClientConnInterface.
 func (c *channel) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
-	service, name := c.find(method)
-	if service.desc == nil {
-		return unimplemented(method)
+	stream, err := c.NewStream(ctx, &grpc.StreamDesc{}, method, opts...)
+	if err != nil {
+		return err
 	}
-	for i := range service.desc.Methods {
-		m := &service.desc.Methods[i]
-		if m.MethodName != name {
-			continue
-		}
-		l, err := c.begin(ctx)
-		if err != nil {
-			return err
-		}
-		err = l.unary(m, service.impl, args, reply)
-		l.end()
-		l.tell(opts)
-		return clientError(ctx, err)
+	if err := stream.SendMsg(args); err != nil && !errors.Is(err, io.EOF) {
+		return err
 	}
-	return unimplemented(method)
+	return errors.Join(stream.CloseSend(), stream.RecvMsg(reply))
 }
 
 // NewStream implements grpc.ClientConnInterface.
 func (c *channel) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	service, name := c.find(method)
-	if service.desc == nil {
-		return nil, unimplemented(method)
+	handle, err := c.handler(method)
+	if err != nil {
+		return nil, err
 	}
-	for i := range service.desc.Streams {
-		m := &service.desc.Streams[i]
-		if m.StreamName != name {
-			continue
-		}
-		l, err := c.begin(ctx)
-		if err != nil {
-			return nil, err
-		}
-		l.up, l.down = newPipe(), newPipe()
-		go func() {
-			err := m.Handler(service.impl, serverEnd{l})
-			l.tell(opts)
-			l.up.end(io.EOF)
-			if err = clientError(ctx, err); err == nil {
-				err = io.EOF
-			}
-			l.down.end(err)
-			l.end()
-		}()
-		return &clientEnd{call: l, single: !desc.ServerStreams}, nil
+	l, err := c.begin(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return nil, unimplemented(method)
+	go func() {
+		err := clientError(ctx, handle(serverEnd{l}))
+		if err == nil {
+			err = io.EOF
+		}
+		l.tell(opts)
+		l.up.end(io.EOF)
+		l.down.end(err)
+		l.end()
+	}()
+	return &clientEnd{call: l, single: !desc.ServerStreams}, nil
 }
 
 // clientError is how a client sees a handler's error.
@@ -152,7 +152,7 @@ type call struct {
 	server   context.Context //nolint:containedctx // ends with client, with end, or with the node
 	cancel   context.CancelFunc
 	uncouple func() bool
-	up, down *pipe // to the handler, and back; nil for a unary call
+	up, down *pipe // to the handler, and back
 
 	mu              sync.Mutex
 	header, trailer metadata.MD
@@ -162,24 +162,6 @@ func (l *call) end() {
 	l.uncouple()
 	l.cancel()
 	l.channel.calls.Done()
-}
-
-// unary runs the handler on its caller's goroutine.
-func (l *call) unary(m *grpc.MethodDesc, impl, args, reply any) error {
-	ctx := grpc.NewContextWithServerTransportStream(l.server, unaryEnd{serverEnd{l}, m.MethodName})
-	resp, err := m.Handler(impl, ctx, func(in any) error { return passOn(args, in) }, nil)
-	if err != nil {
-		return err
-	}
-	return passOn(resp, reply)
-}
-
-func passOn(from, to any) error {
-	message, err := wire.Encode(from)
-	if err != nil {
-		return err
-	}
-	return wire.Decode(message, to)
 }
 
 // tell gives header and trailer to those who asked for them when they called.
@@ -289,13 +271,13 @@ func (e serverEnd) SetTrailer(md metadata.MD) {
 // unaryEnd implements grpc.ServerTransportStream, through which unary handlers
 // set their trailers.
 type unaryEnd struct {
-	serverEnd
+	grpc.ServerStream
 	method string
 }
 
 func (e unaryEnd) Method() string { return e.method }
 
 func (e unaryEnd) SetTrailer(md metadata.MD) error {
-	e.serverEnd.SetTrailer(md)
+	e.ServerStream.SetTrailer(md)
 	return nil
 }

@@ -12,12 +12,30 @@ import (
 
 	"github.com/tradetrail/tradetrail/eventstore/embedded"
 	"github.com/tradetrail/tradetrail/eventstore/eventstoretest"
+	"github.com/tradetrail/tradetrail/internal/faulttest"
 )
 
 func TestNode_Conforms(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, embedded.Options{})
 	eventstoretest.Run(t, f.connect, eventstoretest.Traits{Dial: f.dial, Restart: f.restart, RemembersIDs: true})
+}
+
+// TestNode_ConformsWithoutASocket puts the suite through the connection that the
+// process itself uses; the proxy is the client's way to it.
+func TestNode_ConformsWithoutASocket(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, embedded.Options{})
+	proxied := func(t *testing.T) *grpc.ClientConn {
+		t.Helper()
+		return dialAddress(t, faulttest.Over(t, f.current().Conn()).Address())
+	}
+	connect := func(t *testing.T) *esdb.Client {
+		t.Helper()
+		node := f.current()
+		return connectTo(t, node, faulttest.Over(t, node.Conn()).Address())
+	}
+	eventstoretest.Run(t, connect, eventstoretest.Traits{Dial: proxied, Restart: f.restart, RemembersIDs: true})
 }
 
 // fixture is a node which a test may stop and start.
@@ -66,8 +84,15 @@ func (f *fixture) connect(t *testing.T) *esdb.Client {
 
 func connect(t testing.TB, node *embedded.Node) *esdb.Client {
 	t.Helper()
+	return connectTo(t, node, node.Address())
+}
+
+// connectTo reaches the node by another address.
+func connectTo(t testing.TB, node *embedded.Node, address string) *esdb.Client {
+	t.Helper()
 	cfg, err := node.Configuration()
 	require.NoError(t, err)
+	cfg.Address = address
 	client, err := esdb.NewClient(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, client.Close()) })
@@ -81,7 +106,12 @@ func (f *fixture) dial(t *testing.T) *grpc.ClientConn {
 
 func dial(t testing.TB, node *embedded.Node) *grpc.ClientConn {
 	t.Helper()
-	conn, err := grpc.NewClient(node.Address(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	return dialAddress(t, node.Address())
+}
+
+func dialAddress(t testing.TB, address string) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, conn.Close()) })
 	return conn

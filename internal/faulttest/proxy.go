@@ -3,6 +3,7 @@
 package faulttest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -44,7 +45,8 @@ type Proxy struct {
 	mu      sync.Mutex
 	server  *grpc.Server // nil while down
 	serving sync.WaitGroup
-	backend *grpc.ClientConn
+	backend grpc.ClientConnInterface
+	hangUp  func() error // closes backend, if it is the proxy's own
 	fault   Fault
 	counts  [2]int
 }
@@ -52,17 +54,33 @@ type Proxy struct {
 // New makes a proxy that is up; it ends with the test.
 func New(t testing.TB, backend string) *Proxy {
 	t.Helper()
+	p := newProxy(t)
+	p.Backend(backend)
+	p.Up()
+	return p
+}
+
+// Over makes a proxy in front of a connection, which stays its owner's: a socket
+// for what has none.
+func Over(t testing.TB, backend grpc.ClientConnInterface) *Proxy {
+	t.Helper()
+	p := newProxy(t)
+	p.backend = backend
+	p.Up()
+	return p
+}
+
+func newProxy(t testing.TB) *Proxy {
+	t.Helper()
 	// Not t.TempDir: the names of tests may be longer than a socket's may be.
 	dir, err := os.MkdirTemp("", "proxy") //nolint:usetesting // see above
 	require.NoError(t, err)
-	p := &Proxy{t: t, path: filepath.Join(dir, "s")}
-	p.Backend(backend)
-	p.Up()
+	p := &Proxy{t: t, path: filepath.Join(dir, "s"), hangUp: func() error { return nil }}
 	t.Cleanup(func() {
 		p.Down()
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		_ = p.backend.Close()
+		_ = p.hangUp()
 		_ = os.RemoveAll(dir)
 	})
 	return p
@@ -78,10 +96,8 @@ func (p *Proxy) Backend(address string) {
 	require.NoError(p.t, err)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.backend != nil {
-		_ = p.backend.Close()
-	}
-	p.backend = conn
+	_ = p.hangUp()
+	p.backend, p.hangUp = conn, conn.Close
 }
 
 // Inject sets what happens to messages from now on; nil for nothing.
@@ -146,7 +162,7 @@ func (p *Proxy) handle(_ any, in grpc.ServerStream) error {
 	ended := make(chan error, 2)
 	go func() {
 		for {
-			var message []byte
+			var message passed
 			if err := in.RecvMsg(&message); err != nil {
 				if errors.Is(err, io.EOF) {
 					err = out.CloseSend()
@@ -173,7 +189,7 @@ func (p *Proxy) handle(_ any, in grpc.ServerStream) error {
 	go func() {
 		defer close(answered)
 		for {
-			var message []byte
+			var message passed
 			if err := out.RecvMsg(&message); err != nil {
 				in.SetTrailer(out.Trailer())
 				if errors.Is(err, io.EOF) {
@@ -195,24 +211,36 @@ func (p *Proxy) handle(_ any, in grpc.ServerStream) error {
 	return <-ended
 }
 
-// raw passes bytes through.
+// passed is a message that goes through as it is, with any codec of ours.
+type passed []byte
+
+// MarshalBinary implements encoding.BinaryMarshaler.
+func (m passed) MarshalBinary() ([]byte, error) { return m, nil }
+
+// UnmarshalBinary implements encoding.BinaryUnmarshaler.
+func (m *passed) UnmarshalBinary(b []byte) error {
+	*m = bytes.Clone(b)
+	return nil
+}
+
+// raw is the codec of nothing but passed messages.
 type raw struct{}
 
 func (raw) Name() string { return "proto" }
 
 func (raw) Marshal(v any) (mem.BufferSlice, error) {
-	b, ok := v.(*[]byte)
+	m, ok := v.(*passed)
 	if !ok {
-		return nil, errors.New("not bytes")
+		return nil, errors.New("not a passed message")
 	}
-	return mem.BufferSlice{mem.SliceBuffer(*b)}, nil
+	return mem.BufferSlice{mem.SliceBuffer(*m)}, nil
 }
 
 func (raw) Unmarshal(data mem.BufferSlice, v any) error {
-	b, ok := v.(*[]byte)
+	m, ok := v.(*passed)
 	if !ok {
-		return errors.New("not bytes")
+		return errors.New("not a passed message")
 	}
-	*b = data.Materialize()
+	*m = data.Materialize()
 	return nil
 }

@@ -107,6 +107,9 @@ const longest = 1 << 32
 // Decode takes the options; the stream's name aliases b.
 func (o *Options) Decode(b []byte) error {
 	return Fields(b, func(field protowire.Number, value []byte, number uint64) (err error) {
+		if (value == nil) != (field == fieldOptionsRevision) {
+			return nil
+		}
 		switch field {
 		case fieldOptionsStream:
 			o.Stream, err = DecodeStream(value)

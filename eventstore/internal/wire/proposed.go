@@ -29,6 +29,9 @@ type Proposed struct {
 // Decode takes a ProposedMessage; the slices alias b.
 func (p *Proposed) Decode(b []byte) error {
 	return Fields(b, func(field protowire.Number, value []byte, _ uint64) (err error) {
+		if value == nil {
+			return nil
+		}
 		switch field {
 		case fieldProposedID:
 			p.HasID = true

@@ -18,8 +18,8 @@ import (
 var ErrMalformed = errors.New("message is malformed")
 
 // Fields calls visit with each field of a message, until the first error: value
-// has the bytes of a length-delimited field, number is the value of a varint.
-// Fields of other kinds, which none of our messages has, are passed over.
+// has the bytes of a length-delimited field and is nil for a varint, whose value
+// is number. Fields of other kinds, which none of our messages has, are passed over.
 func Fields(b []byte, visit func(field protowire.Number, value []byte, number uint64) error) error {
 	for len(b) > 0 {
 		field, kind, n := protowire.ConsumeTag(b)
@@ -116,6 +116,9 @@ func encodeHex(dst []byte, id uuid.UUID) {
 func DecodeUUID(b []byte) (id uuid.UUID, err error) {
 	known := false
 	err = Fields(b, func(field protowire.Number, value []byte, _ uint64) (err error) {
+		if value == nil {
+			return nil
+		}
 		switch field {
 		case fieldUUIDStructured:
 			known = true
