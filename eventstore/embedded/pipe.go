@@ -57,8 +57,11 @@ func (p *pipe) put(ctx context.Context, message []byte) error {
 }
 
 // take waits for a message, or gives the reason of the end once it has given
-// all that was put before.
+// all that was put before. Once ctx has ended it gives nothing any more.
 func (p *pipe) take(ctx context.Context) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	for p.next == len(p.taken) {
 		p.mu.Lock()
 		p.taken, p.waiting = p.waiting, p.taken[:0]
