@@ -18,7 +18,7 @@ import (
 func TestNode_Conforms(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, embedded.Options{})
-	eventstoretest.Run(t, f.connect, eventstoretest.Traits{Dial: f.dial, Restart: f.restart, RemembersIDs: true})
+	eventstoretest.Run(t, f.connect, eventstoretest.Traits{Dial: f.dial, Restart: f.restart, Differs: differences()})
 }
 
 // TestNode_ConformsWithoutASocket puts the suite through the connection that the
@@ -35,7 +35,14 @@ func TestNode_ConformsWithoutASocket(t *testing.T) {
 		node := f.current()
 		return connectTo(t, node, faulttest.Over(t, node.Conn()).Address())
 	}
-	eventstoretest.Run(t, connect, eventstoretest.Traits{Dial: proxied, Restart: f.restart, RemembersIDs: true})
+	eventstoretest.Run(t, connect, eventstoretest.Traits{Dial: proxied, Restart: f.restart, Differs: differences()})
+}
+
+// differences are those that doc.go tells of.
+func differences() []eventstoretest.Difference {
+	return []eventstoretest.Difference{
+		eventstoretest.RemembersIDs, eventstoretest.NoLookaround, eventstoretest.NoPersistentSubscriptions,
+	}
 }
 
 // fixture is a node which a test may stop and start.

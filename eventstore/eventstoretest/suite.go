@@ -28,9 +28,8 @@ type Traits struct {
 	Restart func(t *testing.T)
 	// MaxAppendSize is the store's limit in bytes; 0 is the default of 1 MiB.
 	MaxAppendSize int
-	// RemembersIDs: after a restart, an append with Any is still recognised as
-	// repeated if it was among the last thousands.
-	RemembersIDs bool
+	// Differs lists how the store is known not to be as EventStoreDB is.
+	Differs []Difference
 }
 
 // Run runs the suite. connect gives a new client, closed when t ends. The
@@ -53,13 +52,16 @@ func Run(t *testing.T, connect func(t *testing.T) *esdb.Client, traits Traits) {
 		s.group(t, "metadata", s.metadataCases())
 		s.group(t, "link", s.linkCases())
 		s.group(t, "batch", s.batchCases())
+		s.group(t, "difference", s.differenceCases())
 	})
 	t.Run("restarting", func(t *testing.T) {
 		if traits.Restart == nil {
 			t.Skip("this store can't be restarted from a test")
 		}
-		for name, run := range s.restartCases() {
-			t.Run(name, run)
+		for _, of := range []cases{s.restartCases(), s.restartDifferenceCases()} {
+			for name, run := range of {
+				t.Run(name, run)
+			}
 		}
 	})
 }
