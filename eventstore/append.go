@@ -92,25 +92,16 @@ func (a *Append) try(ctx context.Context) (Appended, error) {
 	if sent == nil {
 		return a.alone(ctx)
 	}
-	timeout := time.NewTimer(callTimeout)
-	defer timeout.Stop()
-	var err error
 	select {
-	case o := <-sent.outcome:
+	case o := <-sent.outcome: // comes within the batcher's patience, and when the store is closed
 		if errors.Is(o.err, errNotOffered) {
 			return a.alone(ctx)
 		}
 		return o.appended, o.err
-	case <-timeout.C:
-		err = context.DeadlineExceeded
-		sent.stuck()
 	case <-ctx.Done():
-		err = ctx.Err()
-	case <-a.store.ctx.Done():
-		err = a.store.ctx.Err()
+		sent.givenUp.Store(true)
+		return Appended{}, ctx.Err()
 	}
-	sent.givenUp.Store(true)
-	return Appended{}, err
 }
 
 // alone appends through the official client.

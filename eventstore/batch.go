@@ -47,13 +47,15 @@ type batcher struct {
 
 	ctx    context.Context //nolint:containedctx // ends with close
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // send, and the receivers of its calls
+	wg     sync.WaitGroup // send, watch, and the receivers of send's calls
 
 	refused atomic.Bool // the server was asked, and does not offer BatchAppend
 	wake    chan struct{}
 	mu      sync.Mutex
 	queue   []*submission // in the order of submissions
 	closed  bool
+
+	current atomic.Pointer[batchCall] // what watch watches
 
 	// The rest belongs to send's goroutine.
 	offered bool // the server was asked, and offers it
@@ -66,16 +68,7 @@ type submission struct {
 	request []byte            // encoded by whoever submits it: send serves everybody
 	outcome chan batchOutcome // gets one
 	givenUp atomic.Bool       // nobody waits any more: not worth sending
-	call    atomic.Pointer[batchCall]
-}
-
-// stuck says that an answer is overdue by far. The server answers pings, or the
-// call would have broken, and nothing else: with what else is in flight, the
-// append will be tried again on another call.
-func (s *submission) stuck() {
-	if call := s.call.Load(); call != nil {
-		call.cancel()
-	}
+	age     int               // in ticks of watch, since it was sent; under the call's mu
 }
 
 // MarshalBinary gives the request to gRPC as it is.
@@ -110,6 +103,7 @@ func newBatcher(conn grpc.ClientConnInterface) *batcher {
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.wg.Go(b.send)
+	b.wg.Go(b.watch)
 	return b
 }
 
@@ -276,7 +270,39 @@ func (b *batcher) prepare() error {
 		}
 	})
 	b.call = call
+	b.current.Store(call)
 	return nil
+}
+
+// watch breaks a call that owes an answer for too long: its server answers pings,
+// or the call would have broken by itself, and nothing else. What is in flight has
+// an unknown outcome then, and is tried again on another call.
+func (b *batcher) watch() {
+	const tick = time.Second
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			if call := b.current.Load(); call != nil && call.overdue(int(callTimeout/tick)) {
+				call.cancel()
+			}
+		case <-b.ctx.Done():
+			return
+		}
+	}
+}
+
+// overdue ages what waits by a tick, and says whether something is older than limit.
+func (c *batchCall) overdue(limit int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	late := false
+	for _, s := range c.waiting {
+		s.age++
+		late = late || s.age > limit
+	}
+	return late
 }
 
 func (c *batchCall) broken() bool {
@@ -293,7 +319,6 @@ func (c *batchCall) expect(s *submission) bool {
 		return false
 	}
 	c.waiting[s.id] = s
-	s.call.Store(c)
 	return true
 }
 

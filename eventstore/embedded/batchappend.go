@@ -26,6 +26,8 @@ const (
 	// maxInFlight bounds the submitted batches of one call. At the bound the
 	// call is not read from, which holds the client back.
 	maxInFlight = 512
+	// maxExpected bounds the events that memory is taken for before they are seen.
+	maxExpected = 1024
 	// maxUnfinished bounds the batches of one call whose final chunk is missing.
 	maxUnfinished = 64
 )
@@ -151,12 +153,15 @@ func (b *batchCall) UnmarshalBinary(message []byte) error {
 // decodeHead finds out which batch a chunk belongs to, or begins one.
 func (b *batchCall) decodeHead(message []byte) error {
 	var encodedID, encodedOptions []byte
+	proposed := 0
 	err := wire.Fields(message, func(field protowire.Number, value []byte, number uint64) error {
 		switch field {
 		case wire.FieldBatchCorrelation:
 			encodedID = value
 		case wire.FieldBatchOptions:
 			encodedOptions = value
+		case wire.FieldBatchProposed:
+			proposed++
 		case wire.FieldBatchFinal:
 			b.final = number != 0
 		}
@@ -182,7 +187,10 @@ func (b *batchCall) decodeHead(message []byte) error {
 		b.current.err = badRequest("batch must begin with its options")
 		return nil
 	}
-	b.current.request, b.current.err = newAppend(encodedOptions, b.now)
+	if b.current.request, b.current.err = newAppend(encodedOptions, b.now); b.current.err == nil {
+		// Bounded, since a message can be full of events that are all refused.
+		b.current.request.events = make([]proposal, 0, min(proposed, maxExpected))
+	}
 	return nil
 }
 

@@ -1,6 +1,9 @@
 package embedded
 
 import (
+	"encoding/binary"
+	"hash/maphash"
+
 	"github.com/google/uuid"
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
@@ -87,42 +90,50 @@ func (s *heads) applied() { clear(s.touched) }
 // recents remembers the latest events of all streams by their ids, the oldest
 // leaving first. It belongs to the writer's goroutine.
 type recents struct {
-	events map[eventKey]recent
-	ring   []eventKey
-	next   int
+	seed  maphash.Seed
+	slots map[uint64]int // by hash: of two events with the same one, the later is found
+	ring  []recent
+	next  int
 }
 
-// eventKey: the same id in another stream is another event.
-type eventKey struct {
-	stream uint64
-	id     uuid.UUID
-}
-
+// recent is an event. The same id in another stream is another event.
 type recent struct {
+	id       uuid.UUID
+	stream   uint64
 	revision int64
-	slot     int
+	hash     uint64
 }
 
 func newRecents(size int) *recents {
-	return &recents{events: make(map[eventKey]recent), ring: make([]eventKey, 0, size)}
+	return &recents{seed: maphash.MakeSeed(), slots: make(map[uint64]int), ring: make([]recent, 0, size)}
+}
+
+func (c *recents) hash(id uuid.UUID, stream uint64) uint64 {
+	var key [24]byte
+	copy(key[:], id[:])
+	binary.LittleEndian.PutUint64(key[16:], stream)
+	return maphash.Bytes(c.seed, key[:])
 }
 
 func (c *recents) add(id uuid.UUID, stream uint64, revision int64) {
-	key := eventKey{stream: stream, id: id}
+	r := recent{id: id, stream: stream, revision: revision, hash: c.hash(id, stream)}
 	if len(c.ring) < cap(c.ring) {
-		c.ring = append(c.ring, key)
+		c.ring = append(c.ring, r)
 	} else {
 		// An id may have come back in a later slot; then that slot owns the entry.
-		if old := c.ring[c.next]; c.events[old].slot == c.next {
-			delete(c.events, old)
+		if old := c.ring[c.next].hash; c.slots[old] == c.next {
+			delete(c.slots, old)
 		}
-		c.ring[c.next] = key
+		c.ring[c.next] = r
 	}
-	c.events[key] = recent{revision: revision, slot: c.next}
+	c.slots[r.hash] = c.next
 	c.next = (c.next + 1) % cap(c.ring)
 }
 
 func (c *recents) find(id uuid.UUID, stream uint64) (revision int64, ok bool) {
-	r, ok := c.events[eventKey{stream: stream, id: id}]
-	return r.revision, ok
+	slot, ok := c.slots[c.hash(id, stream)]
+	if !ok || c.ring[slot].id != id || c.ring[slot].stream != stream {
+		return 0, false
+	}
+	return c.ring[slot].revision, true
 }

@@ -170,7 +170,7 @@ func TestRecents_ForgetTheOldestFirst(t *testing.T) {
 	for range 1000 {
 		c.add(uuid.New(), 1, 0)
 	}
-	assert.Len(t, c.events, 3)
+	assert.Len(t, c.slots, 3)
 	assert.Len(t, c.ring, 3)
 }
 
