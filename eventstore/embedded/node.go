@@ -52,7 +52,8 @@ type Options struct {
 	// Listen is a TCP address on the loopback interface, such as
 	// "127.0.0.1:2113", for clients outside this process. Anybody on the
 	// machine may then connect: the protocol has no credentials without TLS.
-	// Empty is a unix socket which only this user can reach.
+	// Empty is a unix socket which only this user can reach: in a directory below
+	// the store, or where its path would be too long, in one for temporary files.
 	Listen string
 	// Logger takes the node's log. Nil discards it.
 	Logger *slog.Logger
@@ -151,7 +152,7 @@ func open(dir string, opts Options) (*Node, error) {
 	if n.writer, err = newWriter(log, n.disk, opts.Now); err != nil {
 		return nil, errors.Join(err, log.close())
 	}
-	if n.listener, err = listen(opts.Listen); err != nil {
+	if n.listener, err = listen(dir, opts); err != nil {
 		return nil, errors.Join(err, log.close())
 	}
 	n.server, n.channel = newServer(), newChannel()
@@ -268,7 +269,7 @@ func (n *Node) run() {
 	// No handler is left, so nobody submits any more.
 	close(n.writer.requests)
 	writing.Wait()
-	err := errors.Join(n.log.close(), n.listener.cleanUp())
+	err := errors.Join(n.listener.cleanUp(), n.log.close())
 	if cause == nil && err != nil {
 		n.mu.Lock()
 		n.cause = fmt.Errorf("closing event store: %w", err)
