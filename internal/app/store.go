@@ -34,7 +34,7 @@ func OpenStore(cfg config.Config, log *slog.Logger) (*Store, error) {
 		}
 		return &Store{Store: store}, nil
 	}
-	node, err := embedded.Open(filepath.Join(cfg.DataDir, "events"), embedded.Options{Logger: log})
+	node, err := embedded.Open(filepath.Join(cfg.DataDir, "events"), embedded.Options{Logger: log, Listen: cfg.EventStoreListen})
 	if err != nil {
 		return nil, classify(err)
 	}
@@ -45,6 +45,9 @@ func OpenStore(cfg config.Config, log *slog.Logger) (*Store, error) {
 	store, err := eventstore.Open(local, log)
 	if err != nil {
 		return nil, errors.Join(err, node.Close())
+	}
+	if cfg.EventStoreListen != "" {
+		log.InfoContext(context.Background(), "event store takes clients from this machine", slog.String("url", "esdb://"+node.Address()+"?tls=false"))
 	}
 	return &Store{Store: store, Node: node}, nil
 }
