@@ -72,6 +72,9 @@ type Options struct {
 	// memTableBytes is smaller in tests, so that Pebble moves its data about
 	// more often.
 	memTableBytes int
+	// still keeps Pebble from rewriting tables: what is open for a moment only
+	// need not become tidier.
+	still bool
 }
 
 func (o Options) withDefaults() Options {
@@ -110,6 +113,8 @@ type Node struct {
 	listener *listener
 	server   *grpc.Server
 	channel  *channel
+	// backing is full while a backup runs, and for ever once none may begin.
+	backing chan struct{}
 	// readers are the goroutines that outlive their request handler by a
 	// moment, because only its return makes their blocked Recv come back.
 	readers sync.WaitGroup
@@ -139,8 +144,12 @@ func Open(dir string, opts Options) (*Node, error) {
 }
 
 func open(dir string, opts Options) (*Node, error) {
-	n := &Node{opts: opts, instance: uuid.New(), stopping: make(chan struct{}), done: make(chan struct{})}
+	n := &Node{
+		opts: opts, instance: uuid.New(), backing: make(chan struct{}, 1),
+		stopping: make(chan struct{}), done: make(chan struct{}),
+	}
 	n.disk = newFreezer(opts.FS, n.stop)
+	n.disk.spareDir = opts.FS.PathJoin(dir, backupDirName)
 	log, err := openLog(dir, n.disk, opts)
 	if err := errors.Join(n.disk.err(), err); err != nil {
 		if log != nil {
@@ -149,6 +158,10 @@ func open(dir string, opts Options) (*Node, error) {
 		return nil, err
 	}
 	n.log = log
+	// What a process left there that was killed in the middle of a backup.
+	if err := opts.FS.RemoveAll(n.disk.spareDir); err != nil {
+		return nil, errors.Join(err, log.close())
+	}
 	if n.writer, err = newWriter(log, n.disk, opts.Now); err != nil {
 		return nil, errors.Join(err, log.close())
 	}
@@ -269,6 +282,7 @@ func (n *Node) run() {
 	// No handler is left, so nobody submits any more.
 	close(n.writer.requests)
 	writing.Wait()
+	n.backing <- struct{}{} // a running backup ends too: it reads the store's files
 	err := errors.Join(n.listener.cleanUp(), n.log.close())
 	if cause == nil && err != nil {
 		n.mu.Lock()
