@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/eventstore"
@@ -34,7 +33,7 @@ func OpenStore(cfg config.Config, log *slog.Logger) (*Store, error) {
 		}
 		return &Store{Store: store}, nil
 	}
-	node, err := embedded.Open(filepath.Join(cfg.DataDir, "events"), embedded.Options{Logger: log, Listen: cfg.EventStoreListen})
+	node, err := embedded.Open(storeDir(cfg.DataDir), embedded.Options{Logger: log, Listen: cfg.EventStoreListen})
 	if err != nil {
 		return nil, classify(err)
 	}
