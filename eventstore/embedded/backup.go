@@ -158,7 +158,7 @@ func (n *Node) snapshot(ctx context.Context, m *backupManifest, end uint64) (err
 	}
 	opts := n.opts
 	opts.CacheBytes, opts.still = snapshotCacheBytes, true
-	l, err := openLog(dir, disk, opts)
+	l, err := openLog(dir, disk, opts) //nolint:contextcheck // Pebble's own log has no context
 	if err = errors.Join(err, disk.err()); err != nil {
 		if l != nil {
 			err = errors.Join(err, l.close())

@@ -27,10 +27,17 @@ type listener struct {
 
 // listen opens the listener of the store in dir, whose lock the caller holds.
 func listen(dir string, opts Options) (*listener, error) {
+	onDisk := opts.FS == vfs.Default
+	if onDisk {
+		// What a process left there that was killed.
+		if err := os.RemoveAll(filepath.Join(dir, socketDirName)); err != nil {
+			return nil, fmt.Errorf("removing a socket: %w", err)
+		}
+	}
 	if opts.Listen != "" {
 		return listenTCP(opts.Listen)
 	}
-	if opts.FS == vfs.Default {
+	if onDisk {
 		if l, ok := listenBeside(dir); ok {
 			return l, nil
 		}
@@ -49,7 +56,7 @@ func listenBeside(store string) (l *listener, ok bool) {
 	}
 	dir := filepath.Join(absolute, socketDirName)
 	path := filepath.Join(dir, socketName)
-	if len(path) > maxSocketPath || os.RemoveAll(dir) != nil || os.Mkdir(dir, dirMode) != nil {
+	if len(path) > maxSocketPath || os.Mkdir(dir, dirMode) != nil {
 		return nil, false
 	}
 	inner, err := new(net.ListenConfig).Listen(context.Background(), "unix", path)

@@ -186,7 +186,7 @@ func syncDir(fs vfs.FS, dir string) error {
 func checkRestored(ctx context.Context, dir string, opts Options, want Backup) error {
 	disk := newFreezer(opts.FS, func(error) {})
 	opts.still = true
-	l, err := openLog(dir, disk, opts)
+	l, err := openLog(dir, disk, opts) //nolint:contextcheck // Pebble's own log has no context
 	if err = errors.Join(err, disk.err()); err != nil {
 		if l != nil {
 			err = errors.Join(err, l.close())
@@ -313,6 +313,8 @@ func (b *backupReader) readManifest() error {
 	switch {
 	case m.Format != backupFormat:
 		return damagedBackup("it has the format %.100q", m.Format)
+	case m.Version < 1:
+		return damagedBackup("it has the version %d", m.Version)
 	case m.Version != backupVersion:
 		return fmt.Errorf("the backup has version %d of its format, this program reads version %d", m.Version, backupVersion)
 	case m.Files < 0 || m.Files > maxBackupFiles || m.Bytes < 0:

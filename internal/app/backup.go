@@ -53,7 +53,7 @@ func BackupOf(dataDir string, log *slog.Logger) func(context.Context) (io.ReadCl
 		if _, err := os.Stat(dir); err != nil {
 			return nil, fmt.Errorf("looking for the event store: %w", err)
 		}
-		node, err := embedded.Open(dir, embedded.Options{Logger: log})
+		node, err := embedded.Open(dir, embedded.Options{Logger: log}) //nolint:contextcheck // it lives until it is closed
 		if err != nil {
 			return nil, classify(err)
 		}
@@ -85,7 +85,7 @@ func SaveBackup(ctx context.Context, path string, open func(context.Context) (io
 		return Backup{}, fmt.Errorf("%s is there already", path)
 	}
 	partial := path + partialSuffix
-	file, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, privateFile) //nolint:gosec // the operator's own path
+	file, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, privateFile)
 	if errors.Is(err, fs.ErrExist) {
 		return Backup{}, fmt.Errorf("%s is there: another backup is writing it, or was killed; remove it then", partial)
 	}

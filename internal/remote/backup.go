@@ -23,7 +23,7 @@ func (c *Client) Backup(ctx context.Context) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", c.base, err)
 	}
-	response, err := new(http.Client).Do(request) //nolint:bodyclose // closed by whoever reads it, or below
+	response, err := new(http.Client).Do(request)
 	if err != nil {
 		return nil, &domain.Error{Class: domain.ClassTransient, Code: "server_unreachable", Message: "asking " + c.base, Err: err}
 	}

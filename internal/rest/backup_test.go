@@ -35,8 +35,10 @@ func TestBackup(t *testing.T) {
 		"running": {backup: func(context.Context, io.Writer) error {
 			return &domain.Error{Class: domain.ClassConflict, Code: "backup_running", Message: "one at a time"}
 		}, status: http.StatusConflict, body: "urn:tradetrail:error:backup_running"},
-		"no room": {backup: func(context.Context, io.Writer) error { return errors.New("secret reason") },
-			status: http.StatusInternalServerError, body: "the server's log says why"},
+		"no room": {
+			backup: func(context.Context, io.Writer) error { return errors.New("secret reason") },
+			status: http.StatusInternalServerError, body: "the server's log says why",
+		},
 		"elsewhere": {status: http.StatusNotImplemented, body: "use the backup of the cluster"},
 	} {
 		t.Run(name, func(t *testing.T) {
