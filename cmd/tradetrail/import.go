@@ -128,6 +128,7 @@ func importTarget(ctx context.Context, e env, o importOptions) (recorder, func()
 	if o.dataDirGiven {
 		o.cfg.EventStore = "" // said here and now, against what the environment says
 	}
+	o.cfg.EventStoreListen = "" // for serve only
 	where := "in " + o.cfg.DataDir
 	if o.cfg.EventStore != "" {
 		where = "of TRADETRAIL_EVENTSTORE"

@@ -22,6 +22,8 @@ func TestRun_ExitCodes(t *testing.T) {
 		"bad log level":       {[]string{"serve", "--log-level", "loud"}, exitUsage, "none of debug, info, warn, error"},
 		"listening for all":   {[]string{"serve", "--listen", "0.0.0.0:8080"}, exitUsage, "not a loopback address"},
 		"bad address":         {[]string{"serve", "--listen", "8080"}, exitUsage, "is not HOST:PORT"},
+		"store for all":       {[]string{"serve", "--eventstore-listen", "0.0.0.0:2113"}, exitUsage, "eventstore-listen: \"0.0.0.0:2113\" is not a loopback address, and the embedded event store has no authentication"},
+		"another's clients":   {[]string{"serve", "--eventstore", "esdb://h", "--eventstore-listen", "127.0.0.1:2113"}, exitUsage, "eventstore-listen: is for the embedded event store"},
 		"bad server":          {[]string{"chain", "x", "--server", "ftp://x"}, exitUsage, "is not a URL"},
 		"no server":           {[]string{"chain", "x", "--server", "http://127.0.0.1:1"}, exitError, "asking http://127.0.0.1:1"},
 		"bad Redis URL":       {[]string{"serve", "--listen", "127.0.0.1:0", "--redis", "http://x", "--data-dir", filepath.Join(t.TempDir(), "d")}, exitError, "reading the Redis URL"},

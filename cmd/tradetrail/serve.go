@@ -38,6 +38,7 @@ func newServe(e env) *cobra.Command {
 	flags.BoolVar(&cfg.InsecureListen, "insecure-listen", cfg.InsecureListen, "allow an address other than loopback although nobody is authenticated")
 	flags.StringVar(&cfg.DataDir, "data-dir", cfg.DataDir, "directory of the embedded event store")
 	secretFlag(cmd, &cfg.EventStore, "eventstore", "connection string of an EventStoreDB or KurrentDB (esdb://...) instead of the embedded node [$TRADETRAIL_EVENTSTORE]")
+	flags.StringVar(&cfg.EventStoreListen, "eventstore-listen", cfg.EventStoreListen, "loopback address for other clients of the embedded event store, such as 127.0.0.1:2113; everybody on the machine may then write")
 	secretFlag(cmd, &cfg.Redis, "redis", "URL of a Redis (redis://, redis+cluster://, redis+sentinel://) instead of the in-process one [$TRADETRAIL_REDIS]")
 	flags.BoolVar(&cfg.Demo, "demo", cfg.Demo, "play a simulated trading day")
 	flags.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug, info, warn or error")

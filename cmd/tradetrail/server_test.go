@@ -41,14 +41,15 @@ type process struct {
 }
 
 // startServer runs `tradetrail serve` on a free port and waits until it is ready.
-func startServer(t *testing.T, dataDir, redis string) *process {
+func startServer(t *testing.T, dataDir, redis string, args ...string) *process {
 	t.Helper()
-	return startBinary(t, os.Args[0], dataDir, redis)
+	return startBinary(t, os.Args[0], dataDir, redis, args...)
 }
 
-func startBinary(t *testing.T, binary, dataDir, redis string) *process {
+func startBinary(t *testing.T, binary, dataDir, redis string, args ...string) *process {
 	t.Helper()
-	cmd := exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--data-dir", dataDir, "--redis", redis)
+	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--data-dir", dataDir, "--redis", redis}, args...)
+	cmd := exec.Command(binary, args...)
 	cmd.Env = append(os.Environ(), "TRADETRAIL_TEST_MAIN=1")
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)

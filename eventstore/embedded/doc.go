@@ -16,9 +16,16 @@
 // what was written, the request that met them gets DATA_LOSS and is told where in
 // the log that is.
 //
+// Backup copies the log while the node goes on: the copy is a prefix of the log
+// with everything that was acknowledged before. A backup that fails, for want of
+// space too, has no consequences for the node. Restore gives the whole store,
+// with every record checked, or nothing.
+//
 // # Format
 //
-// The store is one Pebble database. Integers in keys and index values are
+// The store is one Pebble database. Beside its files there are, while a node
+// runs, the folders "socket" and "backup", which the next Open removes if they
+// were left behind. Integers in keys and index values are
 // big-endian and 8 bytes long.
 //
 //	'f'                       -> format version, an unsigned varint: 1

@@ -77,6 +77,23 @@ func (f *faultFS) become(decide func(step string) fate) {
 	f.decide = decide
 }
 
+// fillUpAt makes the nth change from now on fail, and all later ones; happened
+// says whether it has come to that.
+func (f *faultFS) fillUpAt(n int64) (happened func() bool) {
+	count := int64(0)
+	f.become(func(string) fate {
+		if count++; count >= n {
+			return lost
+		}
+		return done
+	})
+	return func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return count >= n
+	}
+}
+
 func (f *faultFS) file(doing, name string, open func() (vfs.File, error)) (out vfs.File, err error) {
 	err = f.step(doing, name, func() error {
 		file, err := open()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,8 +23,15 @@ import (
 //
 // The promise which makes this safe: whoever acknowledges anything asks err
 // first. A change that was swallowed has set err before it returned.
+//
+// Below spareDir are copies that nobody relies on yet. What fails there freezes
+// only the freezer in spare, which whoever makes the copies asks; Pebble itself
+// would panic at some of these errors too.
 type freezer struct {
 	vfs.FS
+	spareDir string // in the form that PathJoin gives, or ""
+	spare    atomic.Pointer[freezer]
+
 	frozen atomic.Bool
 	once   sync.Once
 	cause  error
@@ -53,7 +61,17 @@ func (f *freezer) freeze(doing, name string, err error) {
 	})
 }
 
+// at is the freezer which a file belongs to.
+func (f *freezer) at(name string) *freezer {
+	below, ok := strings.CutPrefix(name, f.spareDir)
+	if spare := f.spare.Load(); spare != nil && ok && (below == "" || os.IsPathSeparator(below[0])) {
+		return spare
+	}
+	return f
+}
+
 func (f *freezer) file(doing, name string, open func() (vfs.File, error)) (vfs.File, error) {
+	f = f.at(name)
 	if f.frozen.Load() {
 		return &frozenFile{name: name}, nil
 	}
@@ -66,6 +84,7 @@ func (f *freezer) file(doing, name string, open func() (vfs.File, error)) (vfs.F
 }
 
 func (f *freezer) change(doing, name string, do func() error) error {
+	f = f.at(name)
 	if f.frozen.Load() {
 		return nil
 	}
@@ -96,7 +115,7 @@ func (f *freezer) OpenDir(name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &freezingFile{File: inner, fs: f, name: name}, nil
+	return &freezingFile{File: inner, fs: f.at(name), name: name}, nil
 }
 
 // Link implements vfs.FS.
@@ -113,7 +132,7 @@ func (f *freezer) Rename(oldname, newname string) error {
 // truth: the error passes. But nothing is removed from a frozen disk, since
 // what made the file obsolete may have been swallowed.
 func (f *freezer) Remove(name string) error {
-	if f.frozen.Load() {
+	if f.at(name).frozen.Load() {
 		return nil
 	}
 	return f.FS.Remove(name)
@@ -121,7 +140,7 @@ func (f *freezer) Remove(name string) error {
 
 // RemoveAll implements vfs.FS; see Remove.
 func (f *freezer) RemoveAll(name string) error {
-	if f.frozen.Load() {
+	if f.at(name).frozen.Load() {
 		return nil
 	}
 	return f.FS.RemoveAll(name)
@@ -129,7 +148,7 @@ func (f *freezer) RemoveAll(name string) error {
 
 // MkdirAll implements vfs.FS.
 func (f *freezer) MkdirAll(dir string, perm os.FileMode) error {
-	if f.frozen.Load() {
+	if f.at(dir).frozen.Load() {
 		return nil
 	}
 	return f.FS.MkdirAll(dir, perm)

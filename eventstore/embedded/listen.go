@@ -7,10 +7,17 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // maxSocketPath is what a socket address holds on every system we run on.
 const maxSocketPath = 100
+
+const (
+	socketDirName = "socket" // below the store's directory
+	socketName    = "node.sock"
+)
 
 // listener is where the node serves.
 type listener struct {
@@ -18,22 +25,56 @@ type listener struct {
 	dir string // to remove, or ""
 }
 
-func listen(address string) (*listener, error) {
-	if address != "" {
-		return listenTCP(address)
+// listen opens the listener of the store in dir, whose lock the caller holds.
+func listen(dir string, opts Options) (*listener, error) {
+	onDisk := opts.FS == vfs.Default
+	if onDisk {
+		// What a process left there that was killed.
+		if err := os.RemoveAll(filepath.Join(dir, socketDirName)); err != nil {
+			return nil, fmt.Errorf("removing a socket: %w", err)
+		}
 	}
-	return listenUnix()
+	if opts.Listen != "" {
+		return listenTCP(opts.Listen)
+	}
+	if onDisk {
+		if l, ok := listenBeside(dir); ok {
+			return l, nil
+		}
+	}
+	return listenElsewhere()
 }
 
-// listenUnix needs no free port, and the mode of the socket's directory
-// decides who may connect.
-func listenUnix() (*listener, error) {
+// listenBeside puts the socket below the store: a process that was killed leaves
+// nothing behind that way, because the next one to hold the directory's lock
+// puts its own in the place. ok is false where the path is too long, or the
+// file system has no sockets.
+func listenBeside(store string) (l *listener, ok bool) {
+	absolute, err := filepath.Abs(store)
+	if err != nil {
+		return nil, false
+	}
+	dir := filepath.Join(absolute, socketDirName)
+	path := filepath.Join(dir, socketName)
+	if len(path) > maxSocketPath || os.Mkdir(dir, dirMode) != nil {
+		return nil, false
+	}
+	inner, err := new(net.ListenConfig).Listen(context.Background(), "unix", path)
+	if err != nil {
+		_ = os.RemoveAll(dir) // empty, and replaced by the next open
+		return nil, false
+	}
+	return &listener{Listener: inner, dir: dir}, true
+}
+
+// listenElsewhere makes a new directory for temporary files, which a killed
+// process leaves there: nobody could tell it from one just being made.
+func listenElsewhere() (*listener, error) {
 	dir, err := socketDir()
 	if err != nil {
 		return nil, fmt.Errorf("making a directory for the socket: %w", err)
 	}
-	path := filepath.Join(dir, "node.sock")
-	inner, err := new(net.ListenConfig).Listen(context.Background(), "unix", path)
+	inner, err := new(net.ListenConfig).Listen(context.Background(), "unix", filepath.Join(dir, socketName))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("listening: %w", err), os.RemoveAll(dir))
 	}
@@ -78,6 +119,8 @@ func (l *listener) address() string {
 	return l.Addr().String()
 }
 
+// cleanUp is called while the store's lock is still held: afterwards, the socket
+// below the store may be that of another process.
 func (l *listener) cleanUp() error {
 	if l.dir == "" {
 		return nil

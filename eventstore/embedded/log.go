@@ -75,6 +75,7 @@ func (l *eventLog) pebbleOptions(opts Options) *pebble.Options {
 		MemTableSize:                uint64(opts.memTableBytes), //nolint:gosec // not negative
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
+		DisableAutomaticCompactions: opts.still,
 	}
 	// A table of its own for each kind of key: events only ever come at the end of
 	// theirs, so their tables never overlap and are moved between levels instead

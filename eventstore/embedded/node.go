@@ -55,7 +55,8 @@ type Options struct {
 	// Listen is a TCP address on the loopback interface, such as
 	// "127.0.0.1:2113", for clients outside this process. Anybody on the
 	// machine may then connect: the protocol has no credentials without TLS.
-	// Empty is a unix socket which only this user can reach.
+	// Empty is a unix socket which only this user can reach: in a directory below
+	// the store, or where its path would be too long, in one for temporary files.
 	Listen string
 	// Logger takes the node's log. Nil discards it.
 	Logger *slog.Logger
@@ -78,6 +79,9 @@ type Options struct {
 	// memTableBytes is smaller in tests, so that Pebble moves its data about
 	// more often.
 	memTableBytes int
+	// still keeps Pebble from rewriting tables: what is open for a moment only
+	// need not become tidier.
+	still bool
 }
 
 func (o Options) withDefaults() Options {
@@ -119,6 +123,8 @@ type Node struct {
 	listener *listener
 	server   *grpc.Server
 	channel  *channel
+	// backing is full while a backup runs, and for ever once none may begin.
+	backing chan struct{}
 	// readers are the goroutines that outlive their request handler by a
 	// moment, because only its return makes their blocked Recv come back.
 	readers sync.WaitGroup
@@ -148,8 +154,12 @@ func Open(dir string, opts Options) (*Node, error) {
 }
 
 func open(dir string, opts Options) (*Node, error) {
-	n := &Node{opts: opts, instance: uuid.New(), stopping: make(chan struct{}), done: make(chan struct{})}
+	n := &Node{
+		opts: opts, instance: uuid.New(), backing: make(chan struct{}, 1),
+		stopping: make(chan struct{}), done: make(chan struct{}),
+	}
 	n.disk = newFreezer(opts.FS, n.stop)
+	n.disk.spareDir = opts.FS.PathJoin(dir, backupDirName)
 	log, err := openLog(dir, n.disk, opts)
 	if err := errors.Join(n.disk.err(), err); err != nil {
 		if log != nil {
@@ -158,10 +168,14 @@ func open(dir string, opts Options) (*Node, error) {
 		return nil, err
 	}
 	n.log = log
+	// What a process left there that was killed in the middle of a backup.
+	if err := opts.FS.RemoveAll(n.disk.spareDir); err != nil {
+		return nil, errors.Join(err, log.close())
+	}
 	if n.writer, err = newWriter(log, n.disk, space{fs: opts.FS, dir: dir, reserve: opts.ReserveBytes}, opts.Now); err != nil {
 		return nil, errors.Join(err, log.close())
 	}
-	if n.listener, err = listen(opts.Listen); err != nil {
+	if n.listener, err = listen(dir, opts); err != nil {
 		return nil, errors.Join(err, log.close())
 	}
 	n.server, n.channel = newServer(), newChannel()
@@ -278,7 +292,8 @@ func (n *Node) run() {
 	// No handler is left, so nobody submits any more.
 	close(n.writer.requests)
 	writing.Wait()
-	err := errors.Join(n.log.close(), n.listener.cleanUp())
+	n.backing <- struct{}{} // a running backup ends too: it reads the store's files
+	err := errors.Join(n.listener.cleanUp(), n.log.close())
 	if cause == nil && err != nil {
 		n.mu.Lock()
 		n.cause = fmt.Errorf("closing event store: %w", err)

@@ -1,6 +1,7 @@
 package embedded_test
 
 import (
+	"bufio"
 	"net"
 	"os"
 	"os/exec"
@@ -65,6 +66,57 @@ func TestNode_SocketIsPrivateAndItsPathShort(t *testing.T) {
 	info, err := os.Stat(filepath.Dir(socket))
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+}
+
+func TestNode_LeavesNoSocketBehindWhenItIsKilled(t *testing.T) {
+	t.Parallel()
+	dir, temporary := shortDir(t), t.TempDir()
+	socket := filepath.Join(dir, "socket", "node.sock")
+	cmd := child(t, "write", dir)
+	cmd.Env = append(cmd.Env, "TMPDIR="+temporary)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	for lines := bufio.NewScanner(out); lines.Scan() && !strings.HasPrefix(lines.Text(), "acked"); {
+	}
+	assert.FileExists(t, socket)
+	_, err = embedded.Open(dir, embedded.Options{})
+	require.ErrorIs(t, err, embedded.ErrInUse)
+	assert.FileExists(t, socket, "that of a live process stays")
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
+	assert.FileExists(t, socket, "nobody could remove it")
+	left, err := os.ReadDir(temporary)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+
+	node := open(t, dir, embedded.Options{})
+	assert.Equal(t, "unix://"+socket, node.Address())
+	assert.NotEmpty(t, readAll(t, connect(t, node)))
+	require.NoError(t, node.Close())
+	assert.NoDirExists(t, filepath.Dir(socket))
+}
+
+func TestNode_SocketsOfLongPathsAreElsewhere(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(shortDir(t), strings.Repeat("x", 90))
+	node := open(t, dir, embedded.Options{})
+	socket := strings.TrimPrefix(node.Address(), "unix://")
+	assert.False(t, strings.HasPrefix(socket, dir))
+	info, err := os.Stat(filepath.Dir(socket))
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+	_, err = connect(t, node).AppendToStream(t.Context(), "order-1", esdb.AppendToStreamOptions{}, event())
+	require.NoError(t, err)
+}
+
+// shortDir is a directory whose path leaves room for the name of a socket.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tt") //nolint:usetesting // t.TempDir is too long for a socket
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
+	return dir
 }
 
 func TestNode_CloseKeepsWhatWasAcknowledged(t *testing.T) {

@@ -207,7 +207,11 @@ func (a *App) open() ([]component, error) {
 			return nil
 		}},
 	}
-	handler := a.routes(recorder, graph.NewServer(recorder, set, store.Store, a.log), checks)
+	var makeBackup rest.MakeBackup
+	if store.Node != nil {
+		makeBackup = store.backup(a.log)
+	}
+	handler := a.routes(recorder, graph.NewServer(recorder, set, store.Store, a.log), makeBackup, checks)
 	a.handler.Store(&handler)
 
 	components := []component{{name: "projections", run: projection.Run}}
@@ -220,13 +224,14 @@ func (a *App) open() ([]component, error) {
 	return components, nil
 }
 
-func (a *App) routes(recorder *ingest.Recorder, graphql http.Handler, checks []rest.Check) http.Handler {
+func (a *App) routes(recorder *ingest.Recorder, graphql http.Handler, makeBackup rest.MakeBackup, checks []rest.Check) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", rest.Alive(a.log))
 	mux.Handle("GET /readyz", rest.Ready(checks, a.log))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
 	mux.Handle("POST /v1/events", rest.Events(recorder, a.log))
 	mux.Handle("/graphql", a.endWithStreams(http.MaxBytesHandler(graphql, ingest.MaxBodyBytes)))
+	mux.Handle("POST /admin/backup", a.endAtStop(rest.Backup(makeBackup, a.log)))
 	mux.Handle("GET /{$}", rest.Index(a.log))
 
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -263,14 +268,23 @@ func (a *App) serve(w http.ResponseWriter, r *http.Request) { (*a.handler.Load()
 // endWithStreams ends requests that would last for ever when the stop begins;
 // queries and mutations under way may finish.
 func (a *App) endWithStreams(next http.Handler) http.Handler {
+	lasting := a.endAtStop(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") != "" || strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
-			ctx, cancel := context.WithCancel(r.Context())
-			defer cancel()
-			defer context.AfterFunc(a.streams, cancel)() //nolint:contextcheck // the stop ends the request too
-			r = r.WithContext(ctx)
+			lasting.ServeHTTP(w, r)
+			return
 		}
 		next.ServeHTTP(w, r)
+	})
+}
+
+// endAtStop ends requests when the stop begins, however far they are.
+func (a *App) endAtStop(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		defer context.AfterFunc(a.streams, cancel)() //nolint:contextcheck // the stop ends the request too
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/eventstore"
@@ -34,9 +33,12 @@ func OpenStore(cfg config.Config, log *slog.Logger) (*Store, error) {
 		}
 		return &Store{Store: store}, nil
 	}
-	node, err := embedded.Open(filepath.Join(cfg.DataDir, "events"), embedded.Options{Logger: log})
+	node, err := embedded.Open(storeDir(cfg.DataDir), embedded.Options{Logger: log, Listen: cfg.EventStoreListen})
 	if err != nil {
 		return nil, classify(err)
+	}
+	if cfg.EventStoreListen != "" {
+		log.InfoContext(context.Background(), "event store takes clients from this machine", slog.String("url", "esdb://"+node.Address()+"?tls=false"))
 	}
 	return &Store{Store: eventstore.Over(node.Conn(), log), Node: node}, nil
 }

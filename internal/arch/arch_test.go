@@ -21,7 +21,8 @@ const module = "github.com/tradetrail/tradetrail/"
 var allowed = map[string][]string{
 	"domain":              {},
 	"eventstore":          {"domain"},
-	"eventstore/embedded": {}, // speaks the protocol; knows nothing of audit events
+	"eventstore/embedded": {"eventstore/internal/wire"}, // speaks the protocol; knows nothing of audit events
+	"eventstore/internal": {},
 	"ingest":              {"domain", "eventstore"},
 	"projections":         {"domain", "eventstore"},
 	"graph":               {"domain", "ingest", "projections/views"},

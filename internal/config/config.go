@@ -26,6 +26,11 @@ type Config struct {
 	// the embedded node (TRADETRAIL_EVENTSTORE). It may hold credentials: prefer
 	// the environment.
 	EventStore string
+	// EventStoreListen is a loopback address on which the embedded node takes other
+	// clients, over TCP (TRADETRAIL_EVENTSTORE_LISTEN). There are no credentials:
+	// everybody on the machine may then read and write. Empty is a unix socket,
+	// which only this user can reach.
+	EventStoreListen string
 	// Redis is the URL of a real server, see views.Open; empty for the in-process
 	// one (TRADETRAIL_REDIS). It may hold credentials: prefer the environment.
 	Redis string
@@ -53,6 +58,7 @@ func FromEnvironment(lookup func(string) (string, bool)) Config {
 		{"TRADETRAIL_LISTEN", &c.Listen},
 		{"TRADETRAIL_DATA_DIR", &c.DataDir},
 		{"TRADETRAIL_EVENTSTORE", &c.EventStore},
+		{"TRADETRAIL_EVENTSTORE_LISTEN", &c.EventStoreListen},
 		{"TRADETRAIL_REDIS", &c.Redis},
 		{"TRADETRAIL_LOG_LEVEL", &c.LogLevel},
 	} {
@@ -80,7 +86,7 @@ func (c Config) Validate() error {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		problems = append(problems, domain.Rejectf(domain.CodeInvalid, "listen", "%q is not HOST:PORT", c.Listen))
-	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) && !c.InsecureListen {
+	} else if !isLoopback(host) && !c.InsecureListen {
 		problems = append(problems, domain.Rejectf(domain.CodeInvalid, "listen",
 			"%q is not a loopback address, and nobody is authenticated: everybody who reaches it could read and record. "+
 				"Listen on 127.0.0.1, or say --insecure-listen if the network keeps others out", c.Listen))
@@ -88,5 +94,29 @@ func (c Config) Validate() error {
 	if c.EventStore == "" && c.DataDir == "" {
 		problems = append(problems, domain.Rejectf(domain.CodeMissing, "data-dir", "the embedded event store needs a directory"))
 	}
-	return errors.Join(problems...)
+	return errors.Join(append(problems, c.validateEventStoreListen())...)
+}
+
+func (c Config) validateEventStoreListen() error {
+	if c.EventStoreListen == "" {
+		return nil
+	}
+	if c.EventStore != "" {
+		return domain.Rejectf(domain.CodeInvalid, "eventstore-listen",
+			"is for the embedded event store, and eventstore names another one: let clients connect to that one")
+	}
+	host, _, err := net.SplitHostPort(c.EventStoreListen)
+	if err != nil {
+		return domain.Rejectf(domain.CodeInvalid, "eventstore-listen", "%q is not HOST:PORT", c.EventStoreListen)
+	}
+	if !isLoopback(host) {
+		return domain.Rejectf(domain.CodeInvalid, "eventstore-listen",
+			"%q is not a loopback address, and the embedded event store has no authentication: use 127.0.0.1", c.EventStoreListen)
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

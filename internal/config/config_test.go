@@ -27,12 +27,13 @@ func TestFromEnvironment(t *testing.T) {
 	t.Parallel()
 	c := config.FromEnvironment(lookup(map[string]string{
 		"TRADETRAIL_LISTEN": "0.0.0.0:1", "TRADETRAIL_DATA_DIR": "/d", "TRADETRAIL_EVENTSTORE": "esdb://h", "TRADETRAIL_REDIS": "redis://h",
-		"TRADETRAIL_LOG_LEVEL": "debug", "TRADETRAIL_INSECURE_LISTEN": "true", "TRADETRAIL_DEMO": "1", "TRADETRAIL_OTHER": "x",
+		"TRADETRAIL_EVENTSTORE_LISTEN": "127.0.0.1:2113",
+		"TRADETRAIL_LOG_LEVEL":         "debug", "TRADETRAIL_INSECURE_LISTEN": "true", "TRADETRAIL_DEMO": "1", "TRADETRAIL_OTHER": "x",
 	}))
 	assert.Equal(t, config.Config{
-		Listen: "0.0.0.0:1", DataDir: "/d", EventStore: "esdb://h", Redis: "redis://h", LogLevel: "debug", InsecureListen: true, Demo: true,
+		Listen: "0.0.0.0:1", DataDir: "/d", EventStore: "esdb://h", EventStoreListen: "127.0.0.1:2113", Redis: "redis://h", LogLevel: "debug", InsecureListen: true, Demo: true,
 	}, c)
-	require.NoError(t, c.Validate())
+	require.ErrorContains(t, c.Validate(), "is for the embedded event store")
 
 	for _, name := range []string{"TRADETRAIL_DEMO", "TRADETRAIL_INSECURE_LISTEN"} {
 		c = config.FromEnvironment(lookup(map[string]string{name: "yes please"}))
@@ -63,6 +64,11 @@ func TestValidate(t *testing.T) {
 		{"no port, and said so", func(c *config.Config) { c.Listen, c.InsecureListen = "127.0.0.1", true }, []string{"listen"}},
 		{"no directory", func(c *config.Config) { c.DataDir = "" }, []string{"data-dir"}},
 		{"no directory, but a server", func(c *config.Config) { c.DataDir, c.EventStore = "", "esdb://h" }, nil},
+		{"clients of the event store", func(c *config.Config) { c.EventStoreListen = "127.0.0.1:2113" }, nil},
+		{"clients of the event store by IPv6", func(c *config.Config) { c.EventStoreListen = "[::1]:0" }, nil},
+		{"clients of the event store from everywhere", func(c *config.Config) { c.EventStoreListen, c.InsecureListen = ":2113", true }, []string{"eventstore-listen"}},
+		{"clients of the event store, no port", func(c *config.Config) { c.EventStoreListen = "localhost" }, []string{"eventstore-listen"}},
+		{"clients of another event store", func(c *config.Config) { c.EventStoreListen, c.EventStore = "127.0.0.1:2113", "esdb://h" }, []string{"eventstore-listen"}},
 		{"everything", func(c *config.Config) { c.DataDir, c.Listen = "", "x" }, []string{"listen", "data-dir"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
