@@ -136,7 +136,7 @@ func (r *request) propose(encoded []byte, maxSize int) error {
 	if r.size > maxSize {
 		return appendTooLarge(maxSize)
 	}
-	r.events = append(r.events, newProposal(r.stream, e.ID, string(e.Type), string(e.ContentType) == wire.ContentTypeJSON, e.Data, e.Custom))
+	r.events = append(r.events, newProposal(r.memory, r.stream, e.ID, string(e.Type), string(e.ContentType) == wire.ContentTypeJSON, e.Data, e.Custom))
 	return nil
 }
 

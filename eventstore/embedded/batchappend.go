@@ -28,6 +28,8 @@ const (
 	maxInFlight = 512
 	// maxExpected bounds the events that memory is taken for before they are seen.
 	maxExpected = 1024
+	// perEvent is about what an event takes besides its own bytes and its stream's name.
+	perEvent = 64
 	// maxUnfinished bounds the batches of one call whose final chunk is missing.
 	maxUnfinished = 64
 )
@@ -189,7 +191,11 @@ func (b *batchCall) decodeHead(message []byte) error {
 	}
 	if b.current.request, b.current.err = newAppend(encodedOptions, b.now); b.current.err == nil {
 		// Bounded, since a message can be full of events that are all refused.
-		b.current.request.events = make([]proposal, 0, min(proposed, maxExpected))
+		proposed = min(proposed, maxExpected)
+		b.current.request.events = make([]proposal, 0, proposed)
+		if proposed > 1 {
+			b.current.request.memory = &arena{free: make([]byte, len(message)+proposed*(len(b.current.request.stream)+perEvent))}
+		}
 	}
 	return nil
 }

@@ -117,7 +117,7 @@ func (w *writer) decideDelete(r *request, h *streamHead) error {
 }
 
 func (w *writer) decideTombstone(r *request, h *streamHead) error {
-	marker := newProposal(h.name, uuid.New(), typeStreamDeleted, true, nil, nil)
+	marker := newProposal(nil, h.name, uuid.New(), typeStreamDeleted, true, nil, nil)
 	d, err := w.checkRemoval(r, h, marker)
 	if err != nil {
 		return err
@@ -167,5 +167,5 @@ func (w *writer) undelete(h *streamHead) error {
 }
 
 func metadataEvent(stream string, document []byte) proposal {
-	return newProposal(metastreamOf(stream), uuid.New(), typeMetadata, true, document, nil)
+	return newProposal(nil, metastreamOf(stream), uuid.New(), typeMetadata, true, document, nil)
 }

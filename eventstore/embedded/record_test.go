@@ -29,7 +29,7 @@ type stored struct {
 }
 
 func (s stored) encode() []byte {
-	p := newProposal(s.stream, s.id, s.eventType, s.json, s.data, s.custom)
+	p := newProposal(nil, s.stream, s.id, s.eventType, s.json, s.data, s.custom)
 	place := appendPlace(nil, s.revision, s.position, s.created)
 	value := make([]byte, crcLen+len(p.body)+len(place))
 	putRecord(value, &p, place)

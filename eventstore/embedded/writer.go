@@ -42,6 +42,7 @@ type request struct {
 	stream   string
 	expected wire.Expectation
 	events   []proposal
+	memory   *arena // for events; may be nil
 	size     int
 	// deadline, if set, is when the caller stops waiting: a request that is
 	// still queued then is dropped, and surely not written.
