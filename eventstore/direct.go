@@ -2,7 +2,6 @@ package eventstore
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -43,7 +42,10 @@ func (d direct) call(ctx context.Context, request *streams.ReadReq) (grpc.Client
 	if err != nil {
 		return nil, err
 	}
-	return call, errors.Join(call.SendMsg(request), call.CloseSend())
+	if err := call.SendMsg(request); err != nil {
+		return nil, err
+	}
+	return call, call.CloseSend()
 }
 
 // maxAnswer is what the official client accepts.
@@ -164,12 +166,9 @@ func (a *answer) event(b []byte) error {
 		a.record = Record{
 			ID: e.ID, Type: string(e.Type), Stream: string(e.Stream), Revision: e.Revision,
 			Position: domain.Position{Commit: e.Commit, Prepare: e.Prepare},
-			Created:  time.Unix(0, e.Created*ticksNanos).UTC(),
+			Created:  time.Unix(0, e.Created*wire.NanosPerTick).UTC(),
 			Data:     payload[:n:n], Metadata: payload[n:],
 		}
 		return nil
 	})
 }
-
-// ticksNanos: the store's clock counts steps of 100 ns.
-const ticksNanos = 100

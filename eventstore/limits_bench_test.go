@@ -2,12 +2,14 @@ package eventstore
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"net"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -201,12 +203,14 @@ func batchAppends(callers, size int) setUp {
 			last[i] = NoStream
 		}
 		data := make([]byte, benchBytes)
+		var count atomic.Uint64
 		return func(caller int) error {
 			events := make([]proposed, size)
 			for i := range events {
-				events[i] = proposed{id: uuid.New(), eventType: "order.accepted", data: data}
+				events[i] = proposed{eventType: "order.accepted", data: data}
+				binary.BigEndian.PutUint64(events[i].id[8:], count.Add(1))
 			}
-			stream := fmt.Sprintf("order-%d", caller)
+			stream := "order-" + strconv.Itoa(caller)
 			a := &Append{store: store, stream: stream, expected: last[caller], events: events}
 			a.first = store.batch.submit(stream, last[caller], events)
 			done, err := a.Wait(context.Background())

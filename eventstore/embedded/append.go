@@ -5,17 +5,21 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/tradetrail/tradetrail/eventstore/internal/wire"
 )
+
+// maxStored bounds what one append takes in memory and on disk. The size that the
+// protocol limits leaves out the stream's name, which stands at each event.
+const maxStored = 2 * largestMaxAppendSize
 
 // maxStreamName is far beyond any sensible name; it keeps index keys small.
 const maxStreamName = 4096
@@ -58,10 +62,16 @@ func (s *streamsServer) Append(stream streams.Streams_AppendServer) error {
 	if err != nil {
 		return fail(stream, err)
 	}
-	if res.outcome == outcomeStreamDeleted {
-		return fail(stream, streamDeleted(r.stream))
+	switch res.outcome {
+	case outcomeCommitted:
+		return stream.SendMsg(frame(success(res).Append(nil, wire.FieldAppendSuccess)))
+	case outcomeWrongVersion:
+		return stream.SendMsg(&streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{
+			WrongExpectedVersion: wrongVersionResponse(r.expected, res.current),
+		}})
+	default:
+		return fail(stream, res.failure(r))
 	}
-	return stream.SendMsg(appendResponse(r.expected, res))
 }
 
 func (s *streamsServer) receiveAppend(stream grpc.ServerStream) (*request, error) {
@@ -110,7 +120,7 @@ func (c *appendCall) begin(options []byte) (err error) {
 	if c.request != nil {
 		return badRequest("append has more than one set of options")
 	}
-	c.request, err = newAppend(options, time.Time{})
+	c.request, err = newAppend(options)
 	return err
 }
 
@@ -136,16 +146,25 @@ func (r *request) propose(encoded []byte, maxSize int) error {
 	if r.size > maxSize {
 		return appendTooLarge(maxSize)
 	}
-	r.events = append(r.events, newProposal(r.memory, r.stream, e.ID, string(e.Type), string(e.ContentType) == wire.ContentTypeJSON, e.Data, e.Custom))
+	p := newProposal(r.memory, r.stream, e.ID, string(e.Type), string(e.ContentType) == wire.ContentTypeJSON, e.Data, e.Custom)
+	if r.stored += len(p.body); r.stored > maxStored {
+		return badRequest("append takes more than %d bytes, with its stream's name at each event", maxStored)
+	}
+	r.events = append(r.events, p)
 	return nil
 }
 
-// newAppend begins a request from the options of either append call.
-func newAppend(encoded []byte, now time.Time) (*request, error) {
+// newAppend begins a request from the options of an Append.
+func newAppend(encoded []byte) (*request, error) {
 	var o wire.Options
 	if err := o.Decode(encoded); err != nil {
 		return nil, err
 	}
+	return appendFrom(&o)
+}
+
+// appendFrom begins a request from the options of either append call, deadlines aside.
+func appendFrom(o *wire.Options) (*request, error) {
 	if !o.Expects {
 		return nil, badRequest("append has no expected revision")
 	}
@@ -153,11 +172,7 @@ func newAppend(encoded []byte, now time.Time) (*request, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &request{kind: kindAppend, stream: stream, expected: o.Expected, deadline: o.At}
-	if o.Within != 0 {
-		r.deadline = now.Add(o.Within)
-	}
-	return r, nil
+	return &request{kind: kindAppend, stream: stream, expected: o.Expected}, nil
 }
 
 // streamName checks a name that is read from or written to.
@@ -188,14 +203,19 @@ func writableStream(name string) (string, error) {
 	return name, nil
 }
 
-// appendResponse is an AppendResp, encoded already if it is the usual one.
-func appendResponse(expected wire.Expectation, res result) any {
-	if res.outcome == outcomeWrongVersion {
-		return &streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{
-			WrongExpectedVersion: wrongVersionResponse(expected, res.current),
-		}}
+// failure is what a request gets that was neither carried out nor at the wrong
+// revision.
+func (res result) failure(r *request) error {
+	switch {
+	case res.err != nil:
+		return res.err
+	case res.outcome == outcomeStreamDeleted:
+		return streamDeleted(r.stream)
+	case res.outcome == outcomeTimedOut:
+		return &failure{code: codes.DeadlineExceeded, message: "timed out; nothing was written"}
+	default:
+		return &failure{code: codes.Internal, message: "request has no outcome"}
 	}
-	return frame(success(res).Append(nil, wire.FieldAppendSuccess))
 }
 
 func success(res result) wire.Success {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tradetrail/tradetrail/eventstore/internal/wire"
 )
 
 // ErrBackupRunning says that a node makes one backup at a time.
@@ -168,7 +170,7 @@ func (n *Node) snapshot(ctx context.Context, m *backupManifest, end uint64) (err
 	h := l.durable.Load()
 	m.Position, m.Created = h.last, time.Time{}
 	if h.last > 0 {
-		m.Created = time.Unix(0, h.created*nanosPerTick).UTC()
+		m.Created = time.Unix(0, h.created*wire.NanosPerTick).UTC()
 	}
 	m.Events, err = l.countEvents(ctx)
 	if h.end < end {

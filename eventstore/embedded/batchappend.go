@@ -50,13 +50,16 @@ type batchCall struct {
 	unfinished map[uuid.UUID]*batch
 	slots      chan struct{} // one per batch in flight
 	responses  chan frame    // as long as slots: answering never blocks the committer
+}
 
-	// The chunk that was received last.
-	id      uuid.UUID
-	current *batch
-	final   bool
-	now     time.Time
-	broken  error // why it is the end of the call
+// part is one message of a BatchAppend call: a chunk of a batch.
+type part struct {
+	call  *batchCall
+	now   time.Time
+	id    uuid.UUID // of the batch
+	batch *batch
+	final bool
+	err   error // why it is the end of the call
 }
 
 // BatchAppend implements Streams.BatchAppend: many appends in flight on one call.
@@ -78,14 +81,17 @@ func (s *streamsServer) BatchAppend(stream streams.Streams_BatchAppendServer) er
 // receive reads until the client half-closes (nil) or the call ends.
 func (b *batchCall) receive(stream grpc.ServerStream) error {
 	for {
-		err := stream.RecvMsg(b)
-		if errors.Is(err, io.EOF) {
+		p := part{call: b, now: b.server.node.opts.Now()}
+		err := stream.RecvMsg(&p)
+		switch {
+		case errors.Is(err, io.EOF):
 			return nil
-		}
-		if err := errors.Join(err, b.broken); err != nil {
+		case err != nil:
 			return err
+		case p.err != nil:
+			return p.err
 		}
-		if err := b.submit(); err != nil {
+		if err := b.submit(&p); err != nil {
 			return err
 		}
 	}
@@ -97,17 +103,27 @@ func (b *batchCall) send(stream streams.Streams_BatchAppendServer, received <-ch
 	for {
 		select {
 		case resp := <-b.responses:
-			<-b.slots
-			if err := stream.SendMsg(resp); err != nil {
-				return err
+			// One sync answers many: the others are there already.
+			for n := len(b.responses); ; n-- {
+				<-b.slots
+				if err := stream.SendMsg(resp); err != nil {
+					return err
+				}
+				if n == 0 {
+					break
+				}
+				resp = <-b.responses
 			}
 		case err := <-received:
-			if err != nil {
+			if err != nil && !b.server.node.isStopping() {
 				return err
 			}
-			return b.drain(stream)
+			if err := b.drain(stream); err != nil {
+				return err
+			}
+			return err
 		case <-stopping:
-			// What is in flight is still answered: it costs one sync at most.
+			// What is in flight is still answered. Nothing is added to it any more.
 			if err := b.drain(stream); err != nil {
 				return err
 			}
@@ -134,26 +150,28 @@ func (b *batchCall) drain(stream streams.Streams_BatchAppendServer) error {
 	return nil
 }
 
-// UnmarshalBinary adds a chunk to its batch. Whether the chunk is refused or even
-// ends the call is found in current and broken.
-func (b *batchCall) UnmarshalBinary(message []byte) error {
-	b.current, b.final, b.now = nil, false, b.server.node.opts.Now()
-	b.broken = b.decodeHead(message)
-	if b.broken != nil || b.current.err != nil {
+// UnmarshalBinary adds the chunk to its batch, or begins one. Whether the batch is
+// refused, or the call ends, is found in batch.err and err: to gRPC, an error here
+// would be a broken connection.
+func (p *part) UnmarshalBinary(message []byte) error {
+	if p.err = p.decodeHead(message); p.err != nil || p.batch.err != nil {
 		return nil
 	}
-	maxSize := b.server.node.opts.MaxAppendSize
-	b.current.err = wire.Fields(message, func(field protowire.Number, value []byte, _ uint64) error {
-		if field != wire.FieldBatchProposed {
+	maxSize := p.call.server.node.opts.MaxAppendSize
+	p.batch.err = wire.Fields(message, func(field protowire.Number, value []byte, _ uint64) error {
+		if field != wire.FieldBatchProposed || value == nil {
 			return nil
 		}
-		return b.current.request.propose(value, maxSize)
+		return p.batch.request.propose(value, maxSize)
 	})
+	if p.batch.err != nil {
+		p.batch.request.drop()
+	}
 	return nil
 }
 
-// decodeHead finds out which batch a chunk belongs to, or begins one.
-func (b *batchCall) decodeHead(message []byte) error {
+// decodeHead finds out which batch the chunk belongs to, or begins one.
+func (p *part) decodeHead(message []byte) error {
 	var encodedID, encodedOptions []byte
 	proposed := 0
 	err := wire.Fields(message, func(field protowire.Number, value []byte, number uint64) error {
@@ -165,64 +183,97 @@ func (b *batchCall) decodeHead(message []byte) error {
 		case wire.FieldBatchProposed:
 			proposed++
 		case wire.FieldBatchFinal:
-			b.final = number != 0
+			p.final = number != 0
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if b.id, err = wire.DecodeUUID(encodedID); err != nil {
+	if p.id, err = wire.DecodeUUID(encodedID); err != nil {
 		return err
 	}
-	if b.current = b.unfinished[b.id]; b.current != nil {
+	unfinished := p.call.unfinished
+	if p.batch = unfinished[p.id]; p.batch != nil {
 		return nil
 	}
-	b.current = &batch{correlation: bytes.Clone(encodedID)}
-	if !b.final {
-		if len(b.unfinished) >= maxUnfinished {
+	p.batch = &batch{correlation: bytes.Clone(encodedID)}
+	if !p.final {
+		if len(unfinished) >= maxUnfinished {
 			return &failure{code: codes.ResourceExhausted, message: "too many unfinished batches"}
 		}
-		b.unfinished[b.id] = b.current
+		unfinished[p.id] = p.batch
 	}
-	if encodedOptions == nil {
-		b.current.err = badRequest("batch must begin with its options")
-		return nil
-	}
-	if b.current.request, b.current.err = newAppend(encodedOptions, b.now); b.current.err == nil {
-		// Bounded, since a message can be full of events that are all refused.
-		proposed = min(proposed, maxExpected)
-		b.current.request.events = make([]proposal, 0, proposed)
-		if proposed > 1 {
-			b.current.request.memory = &arena{free: make([]byte, len(message)+proposed*(len(b.current.request.stream)+perEvent))}
-		}
+	if p.batch.err = p.batch.begin(encodedOptions, p.now); p.batch.err == nil {
+		p.batch.request.expect(proposed, min(len(message), p.call.server.node.opts.MaxAppendSize))
 	}
 	return nil
 }
 
-// submit hands the batch over to the writer if the last chunk was its final one.
-func (b *batchCall) submit() error {
-	current := b.current
-	late := current.err == nil && !current.request.deadline.IsZero() && !b.now.Before(current.request.deadline)
-	if !b.final && !late {
+// begin begins the request of a batch.
+func (c *batch) begin(encodedOptions []byte, now time.Time) error {
+	if encodedOptions == nil {
+		return badRequest("batch must begin with its options")
+	}
+	var o wire.Options
+	if err := o.Decode(encodedOptions); err != nil {
+		return err
+	}
+	r, err := appendFrom(&o)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.Within != nil:
+		r.deadline = now.Add(*o.Within)
+	case o.At != nil:
+		r.deadline = *o.At
+	}
+	c.request = r
+	return nil
+}
+
+// expect takes memory for so many events. It is bounded, since they may all be
+// refused yet.
+func (r *request) expect(events, bytes int) {
+	events = min(events, maxExpected)
+	r.events = make([]proposal, 0, events)
+	if events > 1 {
+		r.memory = &arena{free: make([]byte, bytes+events*(len(r.stream)+perEvent))}
+	}
+}
+
+// drop gives the memory of a refused request back.
+func (r *request) drop() { r.events, r.memory = nil, nil }
+
+// submit hands the batch over to the writer if this was its last chunk.
+func (b *batchCall) submit(p *part) error {
+	c := p.batch
+	late := c.err == nil && !c.request.deadline.IsZero() && !p.now.Before(c.request.deadline)
+	if !p.final && !late {
 		return nil
 	}
-	delete(b.unfinished, b.id)
+	delete(b.unfinished, p.id)
+	if b.server.node.isStopping() {
+		return unavailable(fmt.Errorf("appending batches: %w", ErrClosed))
+	}
 	select {
 	case b.slots <- struct{}{}:
+	case <-b.server.node.stopping:
+		return unavailable(fmt.Errorf("appending batches: %w", ErrClosed))
 	case <-b.ctx.Done():
 		return b.ctx.Err()
 	}
 	if late {
-		b.responses <- current.response(result{outcome: outcomeTimedOut})
+		b.responses <- c.response(result{outcome: outcomeTimedOut})
 		return nil
 	}
-	if refused := current.err; refused != nil {
-		b.responses <- current.response(result{outcome: outcomeFailed, err: refused})
+	if refused := c.err; refused != nil {
+		b.responses <- c.response(result{outcome: outcomeFailed, err: refused})
 		return nil //nolint:nilerr // the batch is refused, the call goes on
 	}
-	current.request.done = func(res result) { b.responses <- current.response(res) }
-	if err := b.server.node.writer.submit(b.ctx, current.request); err != nil {
+	c.request.done = func(res result) { b.responses <- c.response(res) }
+	if err := b.server.node.writer.submit(b.ctx, c.request); err != nil {
 		<-b.slots
 		return err
 	}
@@ -243,7 +294,7 @@ func (c *batch) response(res result) frame {
 	}
 	failed, err := proto.Marshal(c.failure(res))
 	if err != nil { // only text that is not UTF-8 could be the reason
-		failed = nil
+		failed = protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), uint64(codes.Unknown))
 	}
 	return protowire.AppendBytes(protowire.AppendTag(b, wire.FieldBatchRespError, protowire.BytesType), failed)
 }

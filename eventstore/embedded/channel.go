@@ -100,6 +100,8 @@ func unary(m *grpc.MethodDesc, impl any, stream grpc.ServerStream) error {
 
 // Invoke implements grpc.ClientConnInterface.
 func (c *channel) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // of what can't be sent, the handler would wait for ever
 	stream, err := c.NewStream(ctx, &grpc.StreamDesc{}, method, opts...)
 	if err != nil {
 		return err
@@ -107,7 +109,10 @@ func (c *channel) Invoke(ctx context.Context, method string, args, reply any, op
 	if err := stream.SendMsg(args); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	return errors.Join(stream.CloseSend(), stream.RecvMsg(reply))
+	if err := stream.CloseSend(); err != nil {
+		return err
+	}
+	return stream.RecvMsg(reply)
 }
 
 // NewStream implements grpc.ClientConnInterface.
@@ -121,20 +126,19 @@ func (c *channel) NewStream(ctx context.Context, desc *grpc.StreamDesc, method s
 		return nil, err
 	}
 	go func() {
-		err := clientError(ctx, handle(serverEnd{l}))
+		err := handlerError(ctx, handle(serverEnd{l}))
 		if err == nil {
 			err = io.EOF
 		}
-		l.tell(opts)
 		l.up.end(io.EOF)
 		l.down.end(err)
 		l.end()
 	}()
-	return &clientEnd{call: l, single: !desc.ServerStreams}, nil
+	return &clientEnd{call: l, opts: opts, single: !desc.ServerStreams}, nil
 }
 
-// clientError is how a client sees a handler's error.
-func clientError(ctx context.Context, err error) error {
+// handlerError is how a client sees a handler's error.
+func handlerError(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -164,23 +168,10 @@ func (l *call) end() {
 	l.channel.calls.Done()
 }
 
-// tell gives header and trailer to those who asked for them when they called.
-func (l *call) tell(opts []grpc.CallOption) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, opt := range opts {
-		switch o := opt.(type) {
-		case grpc.HeaderCallOption:
-			*o.HeaderAddr = l.header
-		case grpc.TrailerCallOption:
-			*o.TrailerAddr = l.trailer
-		}
-	}
-}
-
 // clientEnd implements grpc.ClientStream.
 type clientEnd struct {
 	*call
+	opts   []grpc.CallOption
 	single bool // there is one answer, and the call ends with it
 }
 
@@ -191,7 +182,7 @@ func (e *clientEnd) SendMsg(m any) error {
 	if err != nil {
 		return err
 	}
-	return clientPipeError(e.up.put(e.client, message))
+	return pipeError(e.up.put(e.client, message))
 }
 
 func (e *clientEnd) CloseSend() error {
@@ -202,18 +193,36 @@ func (e *clientEnd) CloseSend() error {
 func (e *clientEnd) RecvMsg(m any) error {
 	message, err := e.down.take(e.client)
 	if err != nil {
-		return clientPipeError(err)
+		return e.ended(err)
 	}
 	if err := wire.Decode(message, m); err != nil || !e.single {
 		return err
 	}
 	if _, err = e.down.take(e.client); errors.Is(err, io.EOF) {
+		_ = e.ended(err)
 		return nil
 	}
-	return clientPipeError(err)
+	return e.ended(err)
 }
 
-func clientPipeError(err error) error {
+// ended gives header and trailer to those who asked for them when they called. It
+// runs on the caller's goroutine: where they are written to belongs to the caller.
+func (e *clientEnd) ended(err error) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, opt := range e.opts {
+		switch o := opt.(type) {
+		case grpc.HeaderCallOption:
+			*o.HeaderAddr = e.header
+		case grpc.TrailerCallOption:
+			*o.TrailerAddr = e.trailer
+		}
+	}
+	return pipeError(err)
+}
+
+// pipeError is how a client sees the end of its own context.
+func pipeError(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return status.FromContextError(err).Err()
 	}

@@ -2,7 +2,9 @@ package embedded_test
 
 import (
 	"context"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
@@ -13,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/tradetrail/tradetrail/eventstore/embedded"
 )
@@ -76,10 +79,46 @@ func TestConn_TellsTrailersAndWhatIsNotThere(t *testing.T) {
 	}}, grpc.Trailer(&trailer))
 	assert.Equal(t, codes.FailedPrecondition, grpcCode(err))
 	assert.Equal(t, []string{"wrong-expected-version"}, trailer.Get("exception"))
+	assert.Contains(t, status.Convert(err).Message(), `appending to "order-1"`)
+	assert.NotContains(t, status.Convert(err).Message(), "rpc error")
 
 	for _, method := range []string{"/none/Read", "/event_store.client.streams.Streams/None", "nonsense"} {
 		err := node.Conn().Invoke(t.Context(), method, &shared.Empty{}, &shared.Empty{})
 		assert.Equal(t, codes.Unimplemented, grpcCode(err), method)
 	}
 	require.Error(t, node.Conn().Invoke(t.Context(), "/event_store.client.gossip.Gossip/Read", "no message", &shared.Empty{}))
+}
+
+// TestConn_LeavesNothingBehind: what can't be sent ends its call, or closing the
+// node would wait for it.
+func TestConn_LeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	node, err := embedded.Open("data", embedded.Options{FS: vfs.NewMem(), CloseTimeout: time.Hour})
+	require.NoError(t, err)
+	_, err = streams.NewStreamsClient(node.Conn()).Delete(context.Background(), nil)
+	require.Error(t, err)
+	require.Error(t, node.Conn().Invoke(context.Background(), "/event_store.client.gossip.Gossip/Read", "no message", &shared.Empty{}))
+	require.NoError(t, node.Close())
+}
+
+// TestConn_WritesTrailersOnTheCallersGoroutine is for the race detector: who has
+// given up may use the memory for something else.
+func TestConn_WritesTrailersOnTheCallersGoroutine(t *testing.T) {
+	t.Parallel()
+	node := open(t, "data", embedded.Options{FS: vfs.NewMem()})
+	var callers sync.WaitGroup
+	for range 50 {
+		callers.Go(func() {
+			ctx, cancel := context.WithCancel(t.Context())
+			callers.Go(cancel)
+			var trailer metadata.MD
+			_, err := streams.NewStreamsClient(node.Conn()).Delete(ctx, &streams.DeleteReq{Options: &streams.DeleteReq_Options{
+				StreamIdentifier:       name("order-1"),
+				ExpectedStreamRevision: &streams.DeleteReq_Options_Revision{Revision: 3},
+			}}, grpc.Trailer(&trailer))
+			assert.Error(t, err)
+			trailer = nil
+		})
+	}
+	callers.Wait()
 }

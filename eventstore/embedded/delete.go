@@ -85,11 +85,11 @@ func (s *streamsServer) tryRemove(ctx context.Context, identifier *shared.Stream
 	switch res.outcome {
 	case outcomeWrongVersion:
 		return 0, wrongVersion(r.stream, r.expected, res.current)
-	case outcomeStreamDeleted:
-		return 0, streamDeleted(r.stream)
-	case outcomeCommitted, outcomeTimedOut, outcomeFailed:
+	case outcomeCommitted:
+		return res.position, nil
+	default:
+		return 0, res.failure(r)
 	}
-	return res.position, nil
 }
 
 // decideDelete hides the stream by truncating everything before a revision

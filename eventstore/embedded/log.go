@@ -81,6 +81,9 @@ func (l *eventLog) pebbleOptions(opts Options) *pebble.Options {
 	// theirs, so their tables never overlap and are moved between levels instead
 	// of rewritten.
 	options.Experimental.SpanPolicyFunc = func(start []byte) (pebble.SpanPolicy, []byte, error) {
+		if len(start) == 0 || start[0] == 0xff { // not ours; to be refused by checkFormat
+			return pebble.SpanPolicy{}, nil, nil
+		}
 		return pebble.SpanPolicy{}, []byte{start[0] + 1}, nil
 	}
 	// Names are looked up for every new stream; the filter answers "not there" from memory.

@@ -23,7 +23,7 @@ const (
 	manifestBlock  = 32 << 10
 	manifestHeader = 7
 	// Kinds of chunks: a whole record, or its first, middle or last part.
-	firstKind, lastKind = 1, 4
+	wholeKind, firstKind, lastKind = 1, 2, 4
 )
 
 // checkManifest finds damage in the manifest of the store in dir, if there is one.
@@ -47,8 +47,9 @@ func checkManifest(dir string, fs vfs.FS) error {
 }
 
 // manifestDamage is where the first bad chunk begins, unless it may be what a
-// crash left of the last write: then no good chunk follows, and it is more than
-// one bit away from a good one.
+// crash left of the last record: then no other record begins behind it, and it is
+// more than one bit away from a good one. Of a record that lies in two blocks, the
+// second part may have reached the disk and the first not.
 func manifestDamage(content []byte) (at int, damaged bool) {
 	for at < len(content) {
 		block := blockFrom(content, at)
@@ -69,7 +70,8 @@ func manifestDamage(content []byte) (at int, damaged bool) {
 		return at, true
 	}
 	for later := at + 1; later < len(content); later++ {
-		if _, ok := goodChunk(blockFrom(content, later)); ok {
+		block := blockFrom(content, later)
+		if _, ok := goodChunk(block); ok && (block[6] == wholeKind || block[6] == firstKind) {
 			return at, true
 		}
 	}
@@ -84,7 +86,7 @@ func blockFrom(content []byte, at int) []byte {
 // goodChunk says whether b begins with an undamaged chunk, and how long it is.
 func goodChunk(b []byte) (n int, ok bool) {
 	sum, stored, n, ok := chunkSums(b)
-	return n, ok && sum == stored && b[6] >= firstKind && b[6] <= lastKind
+	return n, ok && sum == stored && b[6] >= wholeKind && b[6] <= lastKind
 }
 
 // chunkSums are the checksum which the chunk at the beginning of b should have,

@@ -266,6 +266,15 @@ func (n *Node) stop(cause error) {
 	})
 }
 
+func (n *Node) isStopping() bool {
+	select {
+	case <-n.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
 // run owns all goroutines of the node, and stops them in the order in which
 // they depend on each other.
 func (n *Node) run() {

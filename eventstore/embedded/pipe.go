@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// pipeBytes is how much may wait in a pipe, besides one message of any size:
-// what its window is to a stream of HTTP/2.
+// pipeBytes is how much may wait in a pipe, besides one message of any size, and
+// once more in the hands of the taker: what its window is to a stream of HTTP/2.
 const pipeBytes = 1 << 20
 
 // pipe carries encoded messages from one goroutine to one other, in order. The

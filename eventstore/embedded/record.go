@@ -27,10 +27,8 @@ const tombstoneRevision = math.MaxInt64
 
 const crcLen = 4
 
-// ticksPerNano: `created` counts 100 ns steps since the Unix epoch.
-const nanosPerTick = 100
-
-func ticks(t time.Time) int64 { return t.UnixNano() / nanosPerTick }
+// ticks: `created` counts steps since the Unix epoch.
+func ticks(t time.Time) int64 { return t.UnixNano() / wire.NanosPerTick }
 
 // proposal is an event on its way into the log. Everything that does not
 // depend on its place there is encoded and summed before it reaches the writer,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -661,4 +662,48 @@ func TestClient_ReadsEventsOfEverySize(t *testing.T) {
 	for _, e := range all {
 		assert.Len(t, e.Event.Data, want[e.Event.EventID])
 	}
+}
+
+// TestAppend_PassesOverFieldsOfOtherCalls: an Append has no deadline, even if its
+// options carry what would be one in BatchAppend.
+func TestAppend_PassesOverFieldsOfOtherCalls(t *testing.T) {
+	t.Parallel()
+	w, _ := newWire(t)
+	options := appendOptions("order-1")
+	options.ProtoReflect().SetUnknown(protowire.AppendBytes(protowire.AppendTag(nil, 7, protowire.BytesType), []byte{8, 5}))
+	resp, _, err := w.append(options, proposed())
+	require.NoError(t, err)
+	require.NotNil(t, resp.GetSuccess().GetPosition())
+	events, _, err := w.read(readStreamOptions("order-1"))
+	require.NoError(t, err)
+	assert.Len(t, events, 1)
+}
+
+func TestBatchAppend_WithoutTimeIsTooLate(t *testing.T) {
+	t.Parallel()
+	w, _ := newWire(t)
+	call, err := w.client.BatchAppend(w.context())
+	require.NoError(t, err)
+	req := batchChunk("order-1", true, 1)
+	req.Options.DeadlineOption = &streams.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(0)}
+	require.NoError(t, call.Send(req))
+	resp, err := call.Recv()
+	require.NoError(t, err)
+	assert.EqualValues(t, codes.DeadlineExceeded, resp.GetError().GetCode())
+}
+
+// TestAppend_BoundsWhatTheStreamsNameAddsToEachEvent: the size that the protocol
+// limits doesn't count it.
+func TestAppend_BoundsWhatTheStreamsNameAddsToEachEvent(t *testing.T) {
+	t.Parallel()
+	w, _ := newWire(t)
+	many := make([]*streams.AppendReq_ProposedMessage, 10_000)
+	for i := range many {
+		many[i] = proposed()
+		many[i].Data = nil
+	}
+	_, _, err := w.append(appendOptions(strings.Repeat("n", 4096)), many...)
+	assert.Equal(t, codes.InvalidArgument, grpcCode(err))
+	_, _, err = w.append(appendOptions("order-1"), many...)
+	assert.NoError(t, err)
 }

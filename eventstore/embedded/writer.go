@@ -43,7 +43,8 @@ type request struct {
 	expected wire.Expectation
 	events   []proposal
 	memory   *arena // for events; may be nil
-	size     int
+	size     int    // as the protocol counts it
+	stored   int    // bytes of the bodies
 	// deadline, if set, is when the caller stops waiting: a request that is
 	// still queued then is dropped, and surely not written.
 	deadline time.Time
@@ -180,7 +181,7 @@ func (w *writer) recall(end uint64) error {
 // submit queues a request; its done is called unless submit fails. Requests of
 // one goroutine are decided in the order in which it submits them.
 func (w *writer) submit(ctx context.Context, r *request) error {
-	weight := int64(max(r.size, 1))
+	weight := int64(max(r.stored, 1))
 	if err := w.memory.Acquire(ctx, weight); err != nil {
 		return err
 	}

@@ -96,9 +96,11 @@ func (e Expectation) AppendEcho(dst []byte) []byte { return e.append(dst, echoed
 type Options struct {
 	Stream   []byte
 	Expected Expectation
-	Expects  bool          // an expectation was given
-	At       time.Time     // the deadline, as servers before 21.10.1 take it; zero: none
-	Within   time.Duration // the deadline, as later ones take it; zero: none
+	Expects  bool // an expectation was given
+
+	// BatchAppend's deadlines; AppendReq has no such fields.
+	At     *time.Time     // as servers before 21.10.1 take it
+	Within *time.Duration // as later ones take it
 }
 
 // longest is more than anybody waits, and still fits a time.Duration.
@@ -116,11 +118,13 @@ func (o *Options) Decode(b []byte) error {
 			return err
 		case fieldOptionsAt:
 			seconds, nanos, err := decodeTime(value)
-			o.At = time.Unix(seconds, nanos)
+			at := time.Unix(seconds, nanos)
+			o.At = &at
 			return err
 		case fieldOptionsWithin:
 			seconds, nanos, err := decodeTime(value)
-			o.Within = time.Duration(max(-longest, min(seconds, longest)))*time.Second + time.Duration(nanos)
+			within := time.Duration(max(-longest, min(seconds, longest)))*time.Second + time.Duration(nanos)
+			o.Within = &within
 			return err
 		case fieldOptionsRevision:
 			o.Expected = ExpectRevision(number)

@@ -19,13 +19,16 @@ const (
 	FieldRecordedData     protowire.Number = 8
 )
 
+// NanosPerTick: the clock behind `created` counts steps of 100 ns.
+const NanosPerTick = 100
+
 // Recorded is an event in the store.
 type Recorded struct {
 	ID       uuid.UUID
 	IDEnd    int // where the field of the id ends
 	Stream   []byte
 	Type     []byte
-	Created  int64 // in steps of 100 ns since 1970; -1: missing
+	Created  int64 // in steps of NanosPerTick since 1970; -1: missing
 	Revision uint64
 	Prepare  uint64
 	Commit   uint64
@@ -117,7 +120,6 @@ func (r *Recorded) property(entry []byte) error {
 // Field numbers of ReadResp and of its ReadEvent and Checkpoint.
 const (
 	FieldReadEvent          protowire.Number = 1
-	FieldReadConfirmation   protowire.Number = 2
 	FieldReadCheckpoint     protowire.Number = 3
 	FieldReadStreamNotFound protowire.Number = 4
 	FieldReadCaughtUp       protowire.Number = 8

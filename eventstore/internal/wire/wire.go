@@ -95,21 +95,15 @@ func sizeUUID(id uuid.UUID) int {
 // AppendUUIDString appends a field that is a UUID in string form, SizeUUIDString
 // bytes long.
 func AppendUUIDString(dst []byte, field protowire.Number, id uuid.UUID) []byte {
-	var text [36]byte
-	encodeHex(text[:], id)
+	text, _ := id.MarshalText() // has no error to tell
 	dst = protowire.AppendTag(dst, field, protowire.BytesType)
 	dst = AppendLength(dst, 2+len(text))
 	dst = protowire.AppendTag(dst, fieldUUIDString, protowire.BytesType)
-	return protowire.AppendBytes(dst, text[:])
+	return protowire.AppendBytes(dst, text)
 }
 
 // SizeUUIDString is the length of what AppendUUIDString appends.
 const SizeUUIDString = 2 + 2 + 36
-
-func encodeHex(dst []byte, id uuid.UUID) {
-	text, _ := id.MarshalText() // has no error to tell
-	copy(dst, text)
-}
 
 // DecodeUUID takes both forms of a UUID. ErrMalformed is one that is neither, or
 // whose text is no UUID.

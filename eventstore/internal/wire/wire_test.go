@@ -83,6 +83,7 @@ func TestBatchAppendReq_IsWhatTheGeneratedCodeReads(t *testing.T) {
 func TestOptions_AreWhatTheGeneratedCodeWrites(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 2, 14, 30, 0, 123_000_000, time.UTC)
+	within := func(d time.Duration) *time.Duration { return &d }
 	identifier := &shared.StreamIdentifier{StreamName: []byte("order-1")}
 	for name, tc := range map[string]struct {
 		message proto.Message
@@ -97,21 +98,28 @@ func TestOptions_AreWhatTheGeneratedCodeWrites(t *testing.T) {
 				StreamIdentifier: identifier, ExpectedStreamPosition: &streams.BatchAppendReq_Options_NoStream{NoStream: &emptypb.Empty{}},
 				DeadlineOption: &streams.BatchAppendReq_Options_Deadline_21_10_0{Deadline_21_10_0: timestamppb.New(at)},
 			},
-			wire.Options{Expected: wire.NoStream, Expects: true, At: at},
+			wire.Options{Expected: wire.NoStream, Expects: true, At: &at},
 		},
 		"batch, any, duration": {
 			&streams.BatchAppendReq_Options{
 				StreamIdentifier: identifier, ExpectedStreamPosition: &streams.BatchAppendReq_Options_Any{Any: &emptypb.Empty{}},
 				DeadlineOption: &streams.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(-1500 * time.Millisecond)},
 			},
-			wire.Options{Expected: wire.Any, Expects: true, Within: -1500 * time.Millisecond},
+			wire.Options{Expected: wire.Any, Expects: true, Within: within(-1500 * time.Millisecond)},
 		},
 		"batch, exists, a duration beyond all": {
 			&streams.BatchAppendReq_Options{
 				StreamIdentifier: identifier, ExpectedStreamPosition: &streams.BatchAppendReq_Options_StreamExists{StreamExists: &emptypb.Empty{}},
 				DeadlineOption: &streams.BatchAppendReq_Options_Deadline{Deadline: &durationpb.Duration{Seconds: math.MaxInt64}},
 			},
-			wire.Options{Expected: wire.StreamExists, Expects: true, Within: 1 << 32 * time.Second},
+			wire.Options{Expected: wire.StreamExists, Expects: true, Within: within(1 << 32 * time.Second)},
+		},
+		"batch, no time at all": {
+			&streams.BatchAppendReq_Options{
+				StreamIdentifier: identifier, ExpectedStreamPosition: &streams.BatchAppendReq_Options_StreamPosition{},
+				DeadlineOption: &streams.BatchAppendReq_Options_Deadline{Deadline: &durationpb.Duration{}},
+			},
+			wire.Options{Expects: true, Within: within(0)},
 		},
 		"append, revision beyond all": {
 			&streams.AppendReq_Options{StreamIdentifier: identifier, ExpectedStreamRevision: &streams.AppendReq_Options_Revision{Revision: math.MaxUint64}},
@@ -135,8 +143,10 @@ func TestOptions_AreWhatTheGeneratedCodeWrites(t *testing.T) {
 			t.Parallel()
 			var got wire.Options
 			require.NoError(t, got.Decode(marshal(t, tc.message)))
-			assert.True(t, tc.want.At.Equal(got.At), "got %s", got.At)
-			got.At = tc.want.At
+			if got.At != nil {
+				utc := got.At.UTC()
+				got.At = &utc
+			}
 			tc.want.Stream = []byte("order-1")
 			assert.Equal(t, tc.want, got)
 		})
