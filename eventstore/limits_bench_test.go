@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -220,29 +222,86 @@ func batchAppends(callers, size int) setUp {
 	}
 }
 
-// BenchmarkReadLog reads the whole log forwards, as a rebuild does.
+// fill appends so many events to the node.
+func fill(t testing.TB, node *embedded.Node, events int) {
+	t.Helper()
+	const size = 500
+	store := Over(node.Conn(), slog.New(slog.DiscardHandler))
+	data := make([]byte, benchBytes)
+	for i := range data {
+		data[i] = byte(i*i + i>>3) // so that it doesn't compress to nothing
+	}
+	for i := range events / size {
+		batch := make([]proposed, size)
+		for j := range batch {
+			batch[j] = proposed{id: uuid.New(), eventType: "order.accepted", data: data}
+		}
+		a := &Append{store: store, stream: "order-" + strconv.Itoa(i), expected: NoStream, events: batch}
+		_, err := a.Wait(t.Context())
+		require.NoError(t, err)
+	}
+	require.NoError(t, store.Close())
+}
+
+// readLog reads the whole log forwards, as a rebuild does.
+func readLog(t testing.TB, node *embedded.Node) (events int) {
+	t.Helper()
+	store := Over(node.Conn(), slog.New(slog.DiscardHandler))
+	for _, err := range store.Forwards(t.Context(), domain.Position{}, math.MaxUint64) {
+		require.NoError(t, err)
+		events++
+	}
+	require.NoError(t, store.Close())
+	return events
+}
+
 func BenchmarkReadLog(b *testing.B) {
 	const stored = 200_000
 	node := benchNode(b)
-	store := Over(node.Conn(), slog.New(slog.DiscardHandler))
-	b.Cleanup(func() { require.NoError(b, errors.Join(store.Close(), node.Close())) })
-	data := make([]byte, benchBytes)
-	for i := range stored / 500 {
-		events := make([]proposed, 500)
-		for j := range events {
-			events[j] = proposed{id: uuid.New(), eventType: "order.accepted", data: data}
-		}
-		a := &Append{store: store, stream: fmt.Sprintf("order-%d", i), expected: NoStream, events: events}
-		_, err := a.Wait(b.Context())
-		require.NoError(b, err)
-	}
+	fill(b, node, stored)
 	for b.Loop() {
-		n := 0
-		for _, err := range store.Forwards(b.Context(), domain.Position{}, math.MaxUint64) {
-			require.NoError(b, err)
-			n++
-		}
-		require.Equal(b, stored, n)
+		require.Equal(b, stored, readLog(b, node))
 	}
 	b.ReportMetric(float64(b.N*stored)/b.Elapsed().Seconds(), "events/s")
+	require.NoError(b, node.Close())
+}
+
+// BenchmarkOpenLog opens a store of TRADETRAIL_BENCH_EVENTS events (1,000,000), and
+// says how much memory the process has then, and after reading all of it.
+func BenchmarkOpenLog(b *testing.B) {
+	stored := 1_000_000
+	if n, err := strconv.Atoi(os.Getenv("TRADETRAIL_BENCH_EVENTS")); err == nil {
+		stored = n
+	}
+	dir := b.TempDir()
+	node, err := embedded.Open(dir, embedded.Options{})
+	require.NoError(b, err)
+	fill(b, node, stored)
+	require.NoError(b, node.Close())
+	for b.Loop() {
+		node, err = embedded.Open(dir, embedded.Options{})
+		require.NoError(b, err)
+		b.StopTimer()
+		b.ReportMetric(residentMiB(), "MiB-open")
+		require.Equal(b, stored, readLog(b, node))
+		b.ReportMetric(residentMiB(), "MiB-read")
+		require.NoError(b, node.Close())
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(stored), "events")
+}
+
+// residentMiB is the memory of the process that is not given back; 0 where the
+// system doesn't tell.
+func residentMiB() float64 {
+	debug.FreeOSMemory()
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	var total, resident int
+	if _, err := fmt.Sscan(string(statm), &total, &resident); err != nil {
+		return 0
+	}
+	return float64(resident*os.Getpagesize()) / (1 << 20)
 }

@@ -129,25 +129,6 @@ func filledNode(b *testing.B, n int) *embedded.Node {
 	return node
 }
 
-// BenchmarkOpen: closing moves the log into tables, opening finds its end and
-// the latest ids; neither depends on how much there is.
-func BenchmarkOpen(b *testing.B) {
-	dir := b.TempDir()
-	node := open(b, dir, embedded.Options{})
-	client := connect(b, node)
-	for i := range 200 {
-		_, err := client.AppendToStream(b.Context(), fmt.Sprintf("order-%d", i), esdb.AppendToStreamOptions{ExpectedRevision: esdb.NoStream{}}, benchEvents(500)...)
-		require.NoError(b, err)
-	}
-	require.NoError(b, node.Close())
-	b.ResetTimer()
-	for range b.N {
-		node, err := embedded.Open(dir, embedded.Options{})
-		require.NoError(b, err)
-		require.NoError(b, node.Close())
-	}
-}
-
 func BenchmarkReadAll(b *testing.B) {
 	const stored = 100_000
 	client := connect(b, filledNode(b, stored))
