@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -23,7 +24,11 @@ type silentServer struct {
 }
 
 func (s *silentServer) Invoke(_ context.Context, _ string, _, reply any, _ ...grpc.CallOption) error {
-	reply.(*serverfeatures.SupportedMethods).Methods = []*serverfeatures.SupportedMethod{{
+	methods, ok := reply.(*serverfeatures.SupportedMethods)
+	if !ok {
+		return errors.New("asked something else")
+	}
+	methods.Methods = []*serverfeatures.SupportedMethod{{
 		ServiceName: "event_store.client.streams.streams", MethodName: "batchappend", Features: []string{"deadline_duration"},
 	}}
 	return nil

@@ -55,7 +55,7 @@ func BenchmarkLimits(b *testing.B) {
 		limit   setUp
 		subject setUp
 	}{
-		{"official client's appends to a unary echo", 64, 1, echo, clientAppends},
+		{"official client's appends to a unary echo", 64, 1, echo, clientAppends(64)},
 		{"256 single events in flight to synced sets", 256, 1, syncedBatches(1), batchAppends(256, 1)},
 		{"batches of 500 to synced batches", 4, 500, syncedBatches(500), batchAppends(4, 500)},
 	} {
@@ -131,7 +131,7 @@ func echo(t testing.TB) (step, func() error) {
 	}
 	payload := wrapperspb.Bytes(make([]byte, benchBytes))
 	return func(int) error {
-		return conn.Invoke(context.Background(), "/echo/Echo", payload, new(wrapperspb.BytesValue))
+		return conn.Invoke(t.Context(), "/echo/Echo", payload, new(wrapperspb.BytesValue))
 	}, stop
 }
 
@@ -143,7 +143,12 @@ func benchNode(t testing.TB) *embedded.Node {
 }
 
 // clientAppends: one event per call, each caller to a stream of its own.
-func clientAppends(t testing.TB) (step, func() error) {
+func clientAppends(callers int) setUp {
+	return func(t testing.TB) (step, func() error) { return clientAppend(t, callers) }
+}
+
+func clientAppend(t testing.TB, callers int) (step, func() error) {
+	t.Helper()
 	node := benchNode(t)
 	cfg, err := node.Configuration()
 	require.NoError(t, err)
@@ -151,17 +156,16 @@ func clientAppends(t testing.TB) (step, func() error) {
 	require.NoError(t, err)
 	stop := func() error { return errors.Join(client.Close(), node.Close()) }
 	data := make([]byte, benchBytes)
-	var states sync.Map
+	expected := make([]esdb.ExpectedRevision, callers)
+	for i := range expected {
+		expected[i] = esdb.NoStream{}
+	}
 	return func(caller int) error {
-		var expected esdb.ExpectedRevision = esdb.NoStream{}
-		if last, ok := states.Load(caller); ok {
-			expected = esdb.Revision(last.(uint64))
-		}
-		done, err := client.AppendToStream(context.Background(), fmt.Sprintf("order-%d", caller),
-			esdb.AppendToStreamOptions{ExpectedRevision: expected},
+		done, err := client.AppendToStream(t.Context(), fmt.Sprintf("order-%d", caller),
+			esdb.AppendToStreamOptions{ExpectedRevision: expected[caller]},
 			esdb.EventData{EventID: uuid.New(), EventType: "order.accepted", ContentType: esdb.ContentTypeJson, Data: data})
 		if err == nil {
-			states.Store(caller, done.NextExpectedVersion)
+			expected[caller] = esdb.Revision(done.NextExpectedVersion)
 		}
 		return err
 	}, stop
@@ -215,7 +219,7 @@ func batchAppends(callers, size int) setUp {
 			stream := "order-" + strconv.Itoa(caller)
 			a := &Append{store: store, stream: stream, expected: last[caller], events: events}
 			a.first = store.batch.submit(stream, last[caller], events)
-			done, err := a.Wait(context.Background())
+			done, err := a.Wait(t.Context())
 			last[caller] = done.Revision
 			return err
 		}, stop

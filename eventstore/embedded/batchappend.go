@@ -155,7 +155,7 @@ func (b *batchCall) drain(stream streams.Streams_BatchAppendServer) error {
 // would be a broken connection.
 func (p *part) UnmarshalBinary(message []byte) error {
 	if p.err = p.decodeHead(message); p.err != nil || p.batch.err != nil {
-		return nil
+		return nil //nolint:nilerr // see above
 	}
 	maxSize := p.call.server.node.opts.MaxAppendSize
 	p.batch.err = wire.Fields(message, func(field protowire.Number, value []byte, _ uint64) error {

@@ -65,7 +65,7 @@ func (c *channel) begin(ctx context.Context) (*call, error) {
 	c.calls.Add(1)
 	l := &call{channel: c, client: ctx, up: newPipe(), down: newPipe()}
 	l.server, l.cancel = context.WithCancel(ctx)
-	l.uncouple = context.AfterFunc(c.ctx, l.cancel)
+	l.uncouple = context.AfterFunc(c.ctx, l.cancel) //nolint:contextcheck // the channel's own, on purpose
 	return l, nil
 }
 
@@ -117,7 +117,7 @@ func (c *channel) Invoke(ctx context.Context, method string, args, reply any, op
 
 // NewStream implements grpc.ClientConnInterface.
 func (c *channel) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	handle, err := c.handler(method)
+	handle, err := c.handler(method) //nolint:contextcheck // the handler takes that of its stream
 	if err != nil {
 		return nil, err
 	}

@@ -95,9 +95,9 @@ func TestConn_LeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	node, err := embedded.Open("data", embedded.Options{FS: vfs.NewMem(), CloseTimeout: time.Hour})
 	require.NoError(t, err)
-	_, err = streams.NewStreamsClient(node.Conn()).Delete(context.Background(), nil)
+	_, err = streams.NewStreamsClient(node.Conn()).Delete(t.Context(), nil)
 	require.Error(t, err)
-	require.Error(t, node.Conn().Invoke(context.Background(), "/event_store.client.gossip.Gossip/Read", "no message", &shared.Empty{}))
+	require.Error(t, node.Conn().Invoke(t.Context(), "/event_store.client.gossip.Gossip/Read", "no message", &shared.Empty{}))
 	require.NoError(t, node.Close())
 }
 

@@ -19,7 +19,10 @@ func TestPipe_KeepsOrderBetweenTwoGoroutines(t *testing.T) {
 	var putting sync.WaitGroup
 	putting.Go(func() {
 		for i := range uint32(messages) {
-			assert.NoError(t, p.put(t.Context(), binary.BigEndian.AppendUint32(make([]byte, 0, 500), i)))
+			if err := p.put(t.Context(), binary.BigEndian.AppendUint32(make([]byte, 0, 500), i)); err != nil {
+				t.Error(err)
+				return
+			}
 		}
 		p.end(io.EOF)
 	})

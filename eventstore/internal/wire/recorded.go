@@ -19,7 +19,7 @@ const (
 	FieldRecordedData     protowire.Number = 8
 )
 
-// NanosPerTick: the clock behind `created` counts steps of 100 ns.
+// NanosPerTick is the length of the steps in which `created` counts.
 const NanosPerTick = 100
 
 // Recorded is an event in the store.
