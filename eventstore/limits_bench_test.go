@@ -57,7 +57,8 @@ func BenchmarkLimits(b *testing.B) {
 	}{
 		{"official client's appends to a unary echo", 64, 1, echo, clientAppends(64)},
 		{"256 single events in flight to synced sets", 256, 1, syncedBatches(1), batchAppends(256, 1)},
-		{"batches of 500 to synced batches", 4, 500, syncedBatches(500), batchAppends(4, 500)},
+		{"batches of 500 to synced batches, one at a time", 1, 500, syncedBatches(500), batchAppends(1, 500)},
+		{"batches of 500 to synced batches, four at a time", 4, 500, syncedBatches(500), batchAppends(4, 500)},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var steps [2]int
