@@ -10,6 +10,9 @@
 // that readers and subscribers see. A subscription delivers every event once,
 // in order, however slowly its client reads.
 //
+// While the disk has less room than Options.ReserveBytes, appends get
+// RESOURCE_EXHAUSTED and nothing is written; reads go on.
+//
 // When a write or a sync fails, the node stops: requests get UNAVAILABLE, Done
 // is closed and Err says why. The files are left as a power cut would have
 // left them, and the next Open recovers from that. When stored bytes are not
@@ -73,5 +76,7 @@
 //     of two seconds.
 //   - Stream names have at most 4096 bytes and are UTF-8. In trailers, names
 //     that are not printable ASCII are percent-encoded.
+//   - One append takes at most 32 MiB as it is stored, with the stream's name at
+//     each event.
 //   - A checkpoint is always the position of a record.
 package embedded
