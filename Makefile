@@ -3,7 +3,7 @@
 
 GO       ?= go
 # Per package, so that a hang ends with a goroutine dump and not with CI's limit.
-TIMEOUT  ?= 10m
+TIMEOUT  ?= 20m
 FUZZTIME ?= 10s
 BENCH    ?= .
 COUNT    ?= 1
