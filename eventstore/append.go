@@ -3,8 +3,6 @@ package eventstore
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
-	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
@@ -73,7 +71,7 @@ func (a *Append) Wait(ctx context.Context) (Appended, error) {
 		if domain.ClassOf(err) != domain.ClassTransient {
 			return Appended{}, err
 		}
-		if pauseErr := backOff(ctx, a.store.ctx, attempt); pauseErr != nil {
+		if pauseErr := a.store.pause(ctx, attempt); pauseErr != nil {
 			return Appended{}, errors.Join(err, pauseErr)
 		}
 	}
@@ -144,20 +142,4 @@ func (a *Append) alone(ctx context.Context) (Appended, error) {
 		Revision: Revision(result.NextExpectedVersion), //nolint:gosec // revisions are int64 on the server
 		Position: domain.Position{Commit: result.CommitPosition, Prepare: result.PreparePosition},
 	}, nil
-}
-
-// backOff waits before attempt+1: 20 ms doubling to 2 s, full jitter. It ends
-// early, with an error, when either context does.
-func backOff(ctx, life context.Context, attempt int) error {
-	limit := min(20*time.Millisecond<<min(attempt, 7), 2*time.Second)
-	timer := time.NewTimer(rand.N(limit) + time.Millisecond) //nolint:gosec // jitter needs no secrecy
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-life.Done():
-		return life.Err()
-	}
 }

@@ -39,6 +39,8 @@ type clients struct {
 
 // take waits for a connected client. It must be given back with give.
 func (c *clients) take(ctx context.Context) (*esdb.Client, error) {
+	ctx, cancel := bound(ctx, c.life)
+	defer cancel()
 	for attempt := 0; ; attempt++ {
 		client, err := c.takeIdle()
 		if client != nil || err != nil {
@@ -48,7 +50,7 @@ func (c *clients) take(ctx context.Context) (*esdb.Client, error) {
 		if err == nil {
 			return client, nil
 		}
-		if ended := backOff(ctx, c.life, attempt); ended != nil {
+		if ended := pause(ctx, attempt); ended != nil {
 			c.uses.Done()
 			return nil, errors.Join(ended, err)
 		}
@@ -98,9 +100,6 @@ func (c *clients) connect(ctx context.Context) (*esdb.Client, error) {
 	case <-ctx.Done():
 		close(abandoned)
 		return nil, ctx.Err()
-	case <-c.life.Done():
-		close(abandoned)
-		return nil, c.life.Err()
 	}
 }
 

@@ -116,7 +116,7 @@ func (f *Follower) run(ctx context.Context, after domain.Position) error {
 			attempt = 0 // it worked for a while: this is a new break
 		}
 		f.store.log.DebugContext(ctx, "subscription dropped", slog.Any("error", err), slog.String("after", after.String()))
-		if err := backOff(ctx, f.store.ctx, attempt); err != nil {
+		if err := pause(ctx, attempt); err != nil {
 			return translate(ctx, "following the log", err)
 		}
 	}

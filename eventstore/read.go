@@ -76,7 +76,7 @@ func (s *Store) read(ctx context.Context, doing string, q query) iter.Seq2[Recor
 				yield(Record{}, err)
 				return
 			}
-			if ended := backOff(ctx, s.ctx, attempt); ended != nil {
+			if ended := pause(ctx, attempt); ended != nil {
 				yield(Record{}, errors.Join(err, ended))
 				return
 			}

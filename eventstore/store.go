@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/internal/backoff"
 )
 
 // callTimeout bounds a single call to the server. What runs longer has an
@@ -89,12 +90,28 @@ func newStore(batch *batcher, log *slog.Logger) *Store {
 
 // bound is ctx, ended by the store's Close too.
 func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return bound(ctx, s.ctx)
+}
+
+// bound is ctx, ended by the end of life too.
+func bound(ctx, life context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(s.ctx, cancel)
+	stop := context.AfterFunc(life, cancel)
 	return ctx, func() {
 		stop()
 		cancel()
 	}
+}
+
+// pause is between two attempts. It ends with Close too.
+func (s *Store) pause(ctx context.Context, attempt int) error {
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
+	return pause(ctx, attempt)
+}
+
+func pause(ctx context.Context, attempt int) error {
+	return backoff.Wait(ctx, attempt, 20*time.Millisecond, 2*time.Second)
 }
 
 // Close ends all followers, waits for them, and closes the connections. Calls

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"sync"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/eventstore"
+	"github.com/tradetrail/tradetrail/internal/backoff"
 )
 
 const (
@@ -475,14 +475,10 @@ func (c *call) finish(ctx context.Context, state *streamState, run run, a attemp
 }
 
 func pause(ctx context.Context) error {
-	timer := time.NewTimer(rand.N(maxPause)) //nolint:gosec // jitter needs no secrecy
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return interrupted(ctx.Err())
+	if err := backoff.Wait(ctx, 0, maxPause, maxPause); err != nil {
+		return interrupted(err)
 	}
+	return nil
 }
 
 // finishOneByOne finds out which of several events it is that the store refuses.

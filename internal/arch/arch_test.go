@@ -20,16 +20,17 @@ const module = "github.com/tradetrail/tradetrail/"
 // what is below it. What is not listed may import nothing of ours.
 var allowed = map[string][]string{
 	"domain":              {},
-	"eventstore":          {"domain"},
+	"eventstore":          {"domain", "internal/backoff"},
 	"eventstore/embedded": {"eventstore/internal/wire"}, // speaks the protocol; knows nothing of audit events
 	"eventstore/internal": {},
-	"ingest":              {"domain", "eventstore"},
-	"projections":         {"domain", "eventstore"},
+	"ingest":              {"domain", "eventstore", "internal/backoff"},
+	"projections":         {"domain", "eventstore", "internal/backoff"},
 	"graph":               {"domain", "ingest", "projections/views"},
 	"internal/rest":       {"domain", "ingest", "projections/views"},
 	"internal/config":     {"domain"},
+	"internal/backoff":    {},
 	"internal/obs":        {"domain"},
-	"internal/remote":     {"domain", "ingest"},
+	"internal/remote":     {"domain", "ingest", "internal/backoff"},
 	"internal/app":        {"domain", "eventstore", "ingest", "projections", "graph", "internal"},
 	"cmd/tradetrail":      {"domain", "ingest", "internal"},
 	"deploy":              {},

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/ingest"
+	"github.com/tradetrail/tradetrail/internal/backoff"
 )
 
 const (
@@ -151,11 +151,7 @@ func (c *Client) deliver(ctx context.Context, source string, body []byte, items 
 		if err == nil || domain.ClassOf(err) != domain.ClassTransient {
 			return receipts, err
 		}
-		timer := time.NewTimer(rand.N(min(100*time.Millisecond<<min(attempt, 6), 5*time.Second))) //nolint:gosec // jitter needs no secrecy
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if backoff.Wait(ctx, attempt, 100*time.Millisecond, 5*time.Second) != nil {
 			return nil, errors.Join(err, context.Cause(ctx))
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/eventstore"
+	"github.com/tradetrail/tradetrail/internal/backoff"
 )
 
 // MaxSlice is the most events that one message carries.
@@ -239,13 +239,7 @@ func deliver(ctx context.Context, out chan<- *message.Message, slice Slice) erro
 	}
 }
 
-// pause waits 20 ms doubling to 5 s, with full jitter, or until ctx ends.
+// pause is between two attempts; who waits looks at ctx himself.
 func pause(ctx context.Context, attempt int) {
-	limit := min(20*time.Millisecond<<min(attempt, 8), 5*time.Second)
-	timer := time.NewTimer(rand.N(limit) + time.Millisecond) //nolint:gosec // jitter needs no secrecy
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	_ = backoff.Wait(ctx, attempt, 20*time.Millisecond, 5*time.Second)
 }
