@@ -21,6 +21,7 @@ import (
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/eventstore"
 	"github.com/tradetrail/tradetrail/eventstore/embedded"
+	"github.com/tradetrail/tradetrail/eventstore/eventstoretest"
 	"github.com/tradetrail/tradetrail/internal/faulttest"
 )
 
@@ -32,29 +33,6 @@ const (
 	read           = "/event_store.client.streams.Streams/Read"
 	serverFeatures = "/event_store.client.server_features.ServerFeatures/GetSupportedMethods"
 )
-
-// openNode opens a node that ends with the test.
-func openNode(t testing.TB, dir string) *embedded.Node {
-	t.Helper()
-	node, err := embedded.Open(dir, embedded.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, node.Close()) })
-	return node
-}
-
-// openStore opens a store at an address; "" is the node's own.
-func openStore(t testing.TB, node *embedded.Node, address string) *eventstore.Store {
-	t.Helper()
-	cfg, err := node.Configuration()
-	require.NoError(t, err)
-	if address != "" {
-		cfg.Address = address
-	}
-	store, err := eventstore.Open(cfg, quiet)
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, store.Close()) })
-	return store
-}
 
 // overNode opens a store that needs no socket.
 func overNode(t testing.TB, node *embedded.Node) *eventstore.Store {
@@ -69,19 +47,19 @@ func eitherWay(t *testing.T, test func(t *testing.T, store *eventstore.Store)) {
 	t.Helper()
 	t.Run("socket", func(t *testing.T) {
 		t.Parallel()
-		test(t, openStore(t, openNode(t, t.TempDir()), ""))
+		test(t, eventstoretest.OpenStore(t, eventstoretest.OpenNode(t, t.TempDir()), ""))
 	})
 	t.Run("in process", func(t *testing.T) {
 		t.Parallel()
-		test(t, overNode(t, openNode(t, t.TempDir())))
+		test(t, overNode(t, eventstoretest.OpenNode(t, t.TempDir())))
 	})
 }
 
 func behindProxy(t testing.TB) (*eventstore.Store, *faulttest.Proxy) {
 	t.Helper()
-	node := openNode(t, t.TempDir())
+	node := eventstoretest.OpenNode(t, t.TempDir())
 	proxy := faulttest.New(t, node.Address())
-	return openStore(t, node, proxy.Address()), proxy
+	return eventstoretest.OpenStore(t, node, proxy.Address()), proxy
 }
 
 // withoutBatch makes the server one that never heard of BatchAppend.
@@ -138,7 +116,7 @@ func bothWays(t *testing.T, test func(t *testing.T, store *eventstore.Store)) {
 	})
 	t.Run("in process", func(t *testing.T) {
 		t.Parallel()
-		test(t, overNode(t, openNode(t, t.TempDir())))
+		test(t, overNode(t, eventstoretest.OpenNode(t, t.TempDir())))
 	})
 	t.Run("fallback", func(t *testing.T) {
 		t.Parallel()
@@ -364,7 +342,7 @@ func TestStore_CloseEndsWhatIsUnderWay(t *testing.T) {
 		for _, away := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, away: %t", way.name, away), func(t *testing.T) {
 				t.Parallel()
-				node := openNode(t, t.TempDir())
+				node := eventstoretest.OpenNode(t, t.TempDir())
 				proxy := faulttest.New(t, node.Address())
 				proxy.Inject(way.fault)
 				cfg, err := node.Configuration()
@@ -443,8 +421,8 @@ func follow(t *testing.T, f *eventstore.Follower, n int) []string {
 
 func TestStore_ReadsTheSameWithAndWithoutASocket(t *testing.T) {
 	t.Parallel()
-	node := openNode(t, t.TempDir())
-	inside, outside := overNode(t, node), openStore(t, node, "")
+	node := eventstoretest.OpenNode(t, t.TempDir())
+	inside, outside := overNode(t, node), eventstoretest.OpenStore(t, node, "")
 	for i := range 20 {
 		e := event(fmt.Sprint(i))
 		if i%2 == 0 {
@@ -530,9 +508,9 @@ func TestFollower_DeliversEachEventOnceInOrder(t *testing.T) {
 func TestFollower_ResumesAfterTheServerRestarts(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	node := openNode(t, dir)
+	node := eventstoretest.OpenNode(t, dir)
 	proxy := faulttest.New(t, node.Address())
-	store := openStore(t, node, proxy.Address())
+	store := eventstoretest.OpenStore(t, node, proxy.Address())
 	f := store.Follow(t.Context(), domain.Position{})
 	defer f.Close()
 	var want, got []string
@@ -546,7 +524,7 @@ func TestFollower_ResumesAfterTheServerRestarts(t *testing.T) {
 		got = append(got, follow(t, f, 3)...) // the rest is under way at the restart
 		proxy.Down()
 		require.NoError(t, node.Close())
-		node = openNode(t, dir)
+		node = eventstoretest.OpenNode(t, dir)
 		proxy.Backend(node.Address())
 		proxy.Up()
 		got = append(got, follow(t, f, len(want)-len(got))...)

@@ -25,7 +25,7 @@ import (
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/eventstore"
-	"github.com/tradetrail/tradetrail/eventstore/embedded"
+	"github.com/tradetrail/tradetrail/eventstore/eventstoretest"
 	"github.com/tradetrail/tradetrail/ingest"
 	"github.com/tradetrail/tradetrail/internal/faulttest"
 )
@@ -36,27 +36,6 @@ const (
 	batchAppend    = "/event_store.client.streams.Streams/BatchAppend"
 	serverFeatures = "/event_store.client.server_features.ServerFeatures/GetSupportedMethods"
 )
-
-func openNode(t testing.TB) *embedded.Node {
-	t.Helper()
-	node, err := embedded.Open(t.TempDir(), embedded.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, node.Close()) })
-	return node
-}
-
-func openStore(t testing.TB, node *embedded.Node, address string) *eventstore.Store {
-	t.Helper()
-	cfg, err := node.Configuration()
-	require.NoError(t, err)
-	if address != "" {
-		cfg.Address = address
-	}
-	store, err := eventstore.Open(cfg, quiet)
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, store.Close()) })
-	return store
-}
 
 var ticks atomic.Int64
 
@@ -77,7 +56,7 @@ func newRecorder(t testing.TB, store *eventstore.Store, opts ...ingest.Option) *
 // newBench is a recorder on a node of its own.
 func newBench(t testing.TB) (*ingest.Recorder, *eventstore.Store) {
 	t.Helper()
-	store := openStore(t, openNode(t), "")
+	store := eventstoretest.OpenStore(t, eventstoretest.OpenNode(t, t.TempDir()), "")
 	return newRecorder(t, store), store
 }
 
@@ -187,13 +166,13 @@ func TestRecord_LeavesTheCallersItemsAlone(t *testing.T) {
 
 func TestRecord_DuplicatesAcrossLives(t *testing.T) {
 	t.Parallel()
-	node := openNode(t)
-	first := newRecorder(t, openStore(t, node, ""))
+	node := eventstoretest.OpenNode(t, t.TempDir())
+	first := newRecorder(t, eventstoretest.OpenStore(t, node, ""))
 	record(t, first, item("a", "1", ""), item("b", "1", ""), item("c", "2", ""))
 
 	// The next life thinks that the streams do not exist, and must find out both
 	// by a refusal (d) and by an answer that is older than itself (a, b).
-	store := openStore(t, node, "")
+	store := eventstoretest.OpenStore(t, node, "")
 	second := newRecorder(t, store)
 	receipts := record(t, second, item("a", "1", ""), item("b", "1", ""), item("d", "2", ""), item("c", "2", ""), item("e", "3", ""))
 	assert.Equal(t, []ingest.Status{ingest.Duplicate, ingest.Duplicate, ingest.Recorded, ingest.Duplicate, ingest.Recorded}, statuses(receipts))
@@ -208,7 +187,7 @@ func TestRecord_DuplicatesAcrossLives(t *testing.T) {
 
 func TestRecord_DuplicatesOfForgottenStreams(t *testing.T) {
 	t.Parallel()
-	store := openStore(t, openNode(t), "")
+	store := eventstoretest.OpenStore(t, eventstoretest.OpenNode(t, t.TempDir()), "")
 	r := newRecorder(t, store, ingest.WithStreams(2))
 	var items []ingest.Item
 	for i := range 20 {
@@ -241,8 +220,8 @@ func TestRecord_LongStreamsAreIndexed(t *testing.T) {
 
 func TestRecord_IDConflict(t *testing.T) {
 	t.Parallel()
-	node := openNode(t)
-	store := openStore(t, node, "")
+	node := eventstoretest.OpenNode(t, t.TempDir())
+	store := eventstoretest.OpenStore(t, node, "")
 	r := newRecorder(t, store)
 	conflicting := item("a", "1", "second")
 	receipts := record(t, r, item("a", "1", "first"), conflicting, item("b", "1", ""))
@@ -316,8 +295,8 @@ func TestRecord_ManyCallersExactlyOnce(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			node := openNode(t)
-			stores := []*eventstore.Store{openStore(t, node, ""), openStore(t, node, "")}
+			node := eventstoretest.OpenNode(t, t.TempDir())
+			stores := []*eventstore.Store{eventstoretest.OpenStore(t, node, ""), eventstoretest.OpenStore(t, node, "")}
 			// Two recorders: other writers on the same streams at the same time.
 			recorders := []*ingest.Recorder{newRecorder(t, stores[0], ingest.WithStreams(3)), newRecorder(t, stores[1])}
 			var recorded sync.Map
@@ -392,9 +371,9 @@ func TestRecord_OrderPerStreamAcrossCalls(t *testing.T) {
 // behindProxy is a recorder whose connection can be broken.
 func behindProxy(t *testing.T, opts ...ingest.Option) (*ingest.Recorder, *eventstore.Store, *faulttest.Proxy) {
 	t.Helper()
-	node := openNode(t)
+	node := eventstoretest.OpenNode(t, t.TempDir())
 	proxy := faulttest.New(t, node.Address())
-	store := openStore(t, node, proxy.Address())
+	store := eventstoretest.OpenStore(t, node, proxy.Address())
 	return newRecorder(t, store, opts...), store, proxy
 }
 
@@ -704,9 +683,9 @@ func TestRecord_WithoutBatchAppend(t *testing.T) {
 
 func TestRecorder_CloseWaits(t *testing.T) {
 	t.Parallel()
-	node := openNode(t)
+	node := eventstoretest.OpenNode(t, t.TempDir())
 	proxy := faulttest.New(t, node.Address())
-	store := openStore(t, node, proxy.Address())
+	store := eventstoretest.OpenStore(t, node, proxy.Address())
 	r, err := ingest.NewRecorder(store, quiet, clock, prometheus.NewRegistry())
 	require.NoError(t, err)
 	record(t, r, item("a", "1", ""))
@@ -763,7 +742,7 @@ func TestRecorder_CloseGivesUpWithItsContext(t *testing.T) {
 
 func TestNewRecorder_TwiceOnOneRegistry(t *testing.T) {
 	t.Parallel()
-	store := openStore(t, openNode(t), "")
+	store := eventstoretest.OpenStore(t, eventstoretest.OpenNode(t, t.TempDir()), "")
 	registry := prometheus.NewRegistry()
 	r, err := ingest.NewRecorder(store, quiet, clock, registry)
 	require.NoError(t, err)

@@ -14,22 +14,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tradetrail/tradetrail/eventstore"
-	"github.com/tradetrail/tradetrail/eventstore/embedded"
+	"github.com/tradetrail/tradetrail/eventstore/eventstoretest"
 	"github.com/tradetrail/tradetrail/ingest"
 	"github.com/tradetrail/tradetrail/internal/rest"
 )
 
 // BenchmarkEvents_Single is 64 clients that each wait for their event's receipt.
 func BenchmarkEvents_Single(b *testing.B) {
-	node, err := embedded.Open(b.TempDir(), embedded.Options{})
-	require.NoError(b, err)
-	defer node.Close()
-	cfg, err := node.Configuration()
-	require.NoError(b, err)
-	store, err := eventstore.Open(cfg, quiet)
-	require.NoError(b, err)
-	defer store.Close()
+	store := eventstoretest.OpenStore(b, eventstoretest.OpenNode(b, b.TempDir()), "")
 	recorder, err := ingest.NewRecorder(store, quiet, time.Now, prometheus.NewRegistry())
 	require.NoError(b, err)
 	defer recorder.Close(context.WithoutCancel(b.Context()))

@@ -24,7 +24,7 @@ import (
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/eventstore"
-	"github.com/tradetrail/tradetrail/eventstore/embedded"
+	"github.com/tradetrail/tradetrail/eventstore/eventstoretest"
 	"github.com/tradetrail/tradetrail/ingest"
 	"github.com/tradetrail/tradetrail/internal/faulttest"
 	"github.com/tradetrail/tradetrail/internal/rest"
@@ -44,16 +44,9 @@ type door struct {
 
 func open(t testing.TB, opts ...ingest.Option) door {
 	t.Helper()
-	node, err := embedded.Open(t.TempDir(), embedded.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, node.Close()) })
+	node := eventstoretest.OpenNode(t, t.TempDir())
 	proxy := faulttest.New(t, node.Address())
-	cfg, err := node.Configuration()
-	require.NoError(t, err)
-	cfg.Address = proxy.Address()
-	store, err := eventstore.Open(cfg, quiet)
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, store.Close()) })
+	store := eventstoretest.OpenStore(t, node, proxy.Address())
 	recorder, err := ingest.NewRecorder(store, quiet, time.Now, prometheus.NewRegistry(), opts...)
 	require.NoError(t, err)
 	t.Cleanup(func() { recorder.Close(context.WithoutCancel(t.Context())) })

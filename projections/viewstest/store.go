@@ -10,6 +10,7 @@ import (
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/eventstore"
 	"github.com/tradetrail/tradetrail/eventstore/embedded"
+	"github.com/tradetrail/tradetrail/eventstore/eventstoretest"
 )
 
 // Discard is a logger for tests that provoke failures.
@@ -31,15 +32,8 @@ type Store struct {
 // OpenStore opens an empty event store; it is closed with the test.
 func OpenStore(t testing.TB) *Store {
 	t.Helper()
-	node, err := embedded.Open(t.TempDir(), embedded.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, node.Close()) })
-	cfg, err := node.Configuration()
-	require.NoError(t, err)
-	store, err := eventstore.Open(cfg, Discard())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.Close()) })
-	return &Store{Store: store, Node: node, next: make(map[string]eventstore.Revision)}
+	node := eventstoretest.OpenNode(t, t.TempDir())
+	return &Store{Store: eventstoretest.OpenStore(t, node, ""), Node: node, next: make(map[string]eventstore.Revision)}
 }
 
 // Append records events one after another, each in its stream, and returns the
