@@ -95,13 +95,18 @@ type batchOutcome struct {
 	err      error
 }
 
-// newBatcher speaks over a connection that stays its owner's.
+// newBatcher speaks over a connection that stays its owner's; without one it is
+// never available.
 func newBatcher(conn grpc.ClientConnInterface) *batcher {
 	b := &batcher{
 		conn: conn, hangUp: func() error { return nil },
 		nonce: rand.Uint64(), wake: make(chan struct{}, 1), //nolint:gosec // tells calls apart, keeps no secret
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
+	if conn == nil {
+		b.refused.Store(true)
+		return b
+	}
 	b.wg.Go(b.send)
 	b.wg.Go(b.watch)
 	return b
@@ -110,9 +115,7 @@ func newBatcher(conn grpc.ClientConnInterface) *batcher {
 // dialBatcher makes a connection of its own.
 func dialBatcher(cfg *esdb.Configuration) (*batcher, error) {
 	if cfg.DnsDiscover || len(cfg.GossipSeeds) > 0 || cfg.UserCertFile != "" {
-		b := newBatcher(nil)
-		b.refused.Store(true)
-		return b, nil
+		return newBatcher(nil), nil
 	}
 	options := []grpc.DialOption{
 		// By default a connection rests for up to two minutes after an outage.

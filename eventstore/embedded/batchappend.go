@@ -127,12 +127,14 @@ func (b *batchCall) send(stream streams.Streams_BatchAppendServer, received <-ch
 			if err := b.drain(stream); err != nil {
 				return err
 			}
-			return unavailable(fmt.Errorf("appending batches: %w", ErrClosed))
+			return b.stopped()
 		case <-b.ctx.Done():
 			return b.ctx.Err()
 		}
 	}
 }
+
+func (b *batchCall) stopped() error { return fmt.Errorf("appending batches: %w", ErrClosed) }
 
 // drain answers what is in flight.
 func (b *batchCall) drain(stream streams.Streams_BatchAppendServer) error {
@@ -255,12 +257,12 @@ func (b *batchCall) submit(p *part) error {
 	}
 	delete(b.unfinished, p.id)
 	if b.server.node.isStopping() {
-		return unavailable(fmt.Errorf("appending batches: %w", ErrClosed))
+		return b.stopped()
 	}
 	select {
 	case b.slots <- struct{}{}:
 	case <-b.server.node.stopping:
-		return unavailable(fmt.Errorf("appending batches: %w", ErrClosed))
+		return b.stopped()
 	case <-b.ctx.Done():
 		return b.ctx.Err()
 	}

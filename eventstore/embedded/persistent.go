@@ -82,7 +82,7 @@ func (s *persistentServer) Read(stream persistent.PersistentSubscriptions_ReadSe
 	case err := <-received:
 		return fail(stream, err)
 	case <-s.node.stopping:
-		return fail(stream, unavailable(fmt.Errorf("connecting to a persistent subscription: %w", ErrClosed)))
+		return fail(stream, fmt.Errorf("connecting to a persistent subscription: %w", ErrClosed))
 	}
 }
 

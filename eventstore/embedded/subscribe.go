@@ -87,7 +87,7 @@ func (s *streamsServer) interrupted(stream streams.Streams_ReadServer) error {
 }
 
 func (s *streamsServer) stopped() error {
-	return unavailable(fmt.Errorf("following the log: %w", ErrClosed))
+	return fmt.Errorf("following the log: %w", ErrClosed)
 }
 
 // caughtUp carries when and where, which newer servers tell and newer clients
