@@ -51,9 +51,10 @@ func TestOwner_Attribution(t *testing.T) {
 		require.True(t, ok)
 		assert.Equal(t, "25", stats.Value.String())
 		assert.Equal(t, "0.1", stats.Commission.String())
-		stats.Value, stats.Commission = domain.Decimal{}, domain.Decimal{}
+		assert.Equal(t, "15", stats.Quantity.String())
+		stats.Traded = domain.Traded{Fills: stats.Fills}
 		assert.Equal(t, views.Stats{
-			Events: 7, Orders: 2, Fills: 3,
+			Events: 7, Orders: 2, Traded: domain.Traded{Fills: 3},
 			ByType: map[string]int64{
 				"order.submitted": 2, "order.partially_filled": 2, "order.blessed": 1, "order.filled": 1, "position.updated": 1,
 			},

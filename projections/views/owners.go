@@ -46,14 +46,13 @@ func newOwnersViews() []ownersView {
 
 // Stats are the counts and sums of one owner.
 type Stats struct {
-	Events     int64            `json:"events"`
-	Orders     int64            `json:"orders"`
-	Fills      int64            `json:"fills"`
-	Value      domain.Decimal   `json:"value"` // sum of price x quantity over the fills that name both
-	Commission domain.Decimal   `json:"commission"`
-	ByType     map[string]int64 `json:"by_type"`
-	FirstAt    time.Time        `json:"first_at"` // earliest and latest occurred_at
-	LastAt     time.Time        `json:"last_at"`
+	Events int64 `json:"events"`
+	Orders int64 `json:"orders"`
+	domain.Traded
+
+	ByType  map[string]int64 `json:"by_type"`
+	FirstAt time.Time        `json:"first_at"` // earliest and latest occurred_at
+	LastAt  time.Time        `json:"last_at"`
 }
 
 func (s *Stats) add(e *domain.Event) {
@@ -69,13 +68,7 @@ func (s *Stats) add(e *domain.Event) {
 		s.LastAt = e.OccurredAt
 	}
 	if fill, ok := domain.FillOf(e); ok {
-		s.Fills++
-		if fill.Price.Valid && fill.Quantity.Valid {
-			s.Value = s.Value.Add(fill.Price.Decimal.Mul(fill.Quantity.Decimal))
-		}
-		if fill.Commission.Valid {
-			s.Commission = s.Commission.Add(fill.Commission.Decimal)
-		}
+		s.Traded.Add(fill)
 	}
 }
 
