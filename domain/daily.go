@@ -27,7 +27,8 @@ func (t *Traded) Add(f Fill) {
 // Day are the counts and sums of one day, in UTC and by occurred_at: see DayOf.
 // The same events give the same day in whatever order they are added, and, when
 // encoded with json.Deterministic, the same bytes. How many orders were submitted
-// or rejected, and the like, is in ByType.
+// or rejected, and the like, is in ByType. A copy shares its maps with the original:
+// only one of the two may be added to.
 type Day struct {
 	Events int64 `json:"events,omitzero"`
 	Traded

@@ -82,6 +82,13 @@ func TestHistogram_Empty(t *testing.T) {
 	}
 }
 
+func TestNanoseconds_Seconds(t *testing.T) {
+	h := histogramOf(1500*time.Millisecond, 1)
+	assert.InDelta(t, 1.500000001, h.Sum.Seconds(), 1e-12)
+	h = histogramOf(math.MaxInt64, math.MaxInt64, math.MaxInt64)
+	assert.InEpsilon(t, 27670116110.564327421, h.Sum.Seconds(), 1e-15)
+}
+
 func TestHistogram_Quantile(t *testing.T) {
 	var h domain.Histogram
 	for i := range 100 {

@@ -64,6 +64,50 @@ type Order struct {
 	Fills   int       `json:"fills"`
 	FirstAt time.Time `json:"first_at"` // earliest and latest occurred_at
 	LastAt  time.Time `json:"last_at"`
+
+	// Milestones by occurred_at, whatever the order of the log: see Latency.
+	SubmittedAt time.Time `json:"submitted_at,omitzero"`  // earliest of received, routed, submitted, pending new
+	AcceptedAt  time.Time `json:"accepted_at,omitzero"`   // earliest of accepted, and submitted with OrdStatus NEW
+	FirstFillAt time.Time `json:"first_fill_at,omitzero"` // earliest and latest execution
+	LastFillAt  time.Time `json:"last_fill_at,omitzero"`
+	EndedAt     time.Time `json:"ended_at,omitzero"` // what made it terminal; if fills did, the latest by then
+
+	Odd []string `json:"odd,omitzero"` // sorted codes, see Oddities; never changed in place
+}
+
+// OrderStep is a stretch of an order's life whose length is worth watching.
+type OrderStep string
+
+// The steps of an order. Stored names: a test freezes the list.
+const (
+	StepAccept OrderStep = "accept" // submitted to accepted: how fast the broker answers
+	StepFill   OrderStep = "fill"   // accepted, if that is unknown submitted, to the first fill
+	StepLife   OrderStep = "life"   // submitted to ended
+)
+
+// OrderSteps lists every step.
+func OrderSteps() []OrderStep { return []OrderStep{StepAccept, StepFill, StepLife} }
+
+// Latency is how long a step took; not ok while one of its ends is unknown. It is
+// negative when clocks disagree. A recorder that comes late can still make it
+// longer or shorter: milestones are the earliest of all that is known.
+func (o *Order) Latency(step OrderStep) (time.Duration, bool) {
+	var from, to time.Time
+	switch step {
+	case StepAccept:
+		from, to = o.SubmittedAt, o.AcceptedAt
+	case StepFill:
+		from, to = o.AcceptedAt, o.FirstFillAt
+		if from.IsZero() {
+			from = o.SubmittedAt
+		}
+	case StepLife:
+		from, to = o.SubmittedAt, o.EndedAt
+	}
+	if from.IsZero() || to.IsZero() {
+		return 0, false
+	}
+	return to.Sub(from), true
 }
 
 // AvgPrice is FIX AvgPx (tag 6): the quantity-weighted price of the fills that
@@ -105,10 +149,12 @@ type orderData struct {
 	Commission   jsontext.Value `json:"commission"`
 }
 
-func readOrderData(e *Event) (d orderData) {
-	if len(e.Data) > 0 {
-		_ = json.Unmarshal(e.Data, &d) // what is no object tells nothing
+func readOrderData(e *Event) orderData {
+	if len(e.Data) == 0 {
+		return orderData{}
 	}
+	var d orderData
+	_ = json.Unmarshal(e.Data, &d) // what is no object tells nothing
 	return d
 }
 
@@ -142,6 +188,7 @@ func (o *Order) Apply(e *Event) {
 	if o.Status == "" {
 		o.Status = StatusUnknown
 	}
+	o.oddWho(e)
 	o.Events++
 	if o.FirstAt.IsZero() || e.OccurredAt.Before(o.FirstAt) {
 		o.FirstAt = e.OccurredAt
@@ -149,7 +196,7 @@ func (o *Order) Apply(e *Event) {
 	if e.OccurredAt.After(o.LastAt) {
 		o.LastAt = e.OccurredAt
 	}
-	// Who and what: the first to say so. A later contradiction stays in the event.
+	// Who and what: the first to say so. A later contradiction is odd.
 	setFirst(&o.Ticker, e.Ticker)
 	setFirst(&o.Account, e.AccountID)
 	setFirst(&o.Strategy, e.StrategyID)
@@ -158,17 +205,34 @@ func (o *Order) Apply(e *Event) {
 		return
 	}
 	d := readOrderData(e)
-	setFirst(&o.Side, word(d.Side))
+	side := word(d.Side)
+	if contradicts(o.Side, side) && !sameSide(o.Side, side) {
+		o.odd(OddSideChanged)
+	}
+	setFirst(&o.Side, side)
 	setFirst(&o.Type, word(d.OrderType))
+	o.oddAfterEnd(e.Type)
+	over := o.Status.Terminal()
 
 	switch e.Type {
 	case OrderReceived, OrderRouted, OrderSubmitted, OrderPendingNew:
+		setEarliest(&o.SubmittedAt, e.OccurredAt)
 		o.order(d)
 		o.advance(StatusPendingNew)
 	case OrderAccepted, OrderReleased, OrderTriggered:
+		if e.Type == OrderAccepted {
+			setEarliest(&o.AcceptedAt, e.OccurredAt)
+		}
 		o.order(d)
 		o.advance(StatusNew)
 	case OrderPartiallyFilled, OrderFilled:
+		if !o.opened() {
+			o.odd(OddFillBeforeOrder)
+		}
+		setEarliest(&o.FirstFillAt, e.OccurredAt)
+		if e.OccurredAt.After(o.LastFillAt) {
+			o.LastFillAt = e.OccurredAt
+		}
 		o.fill(e.Type, d.fill())
 	case OrderReplaced, OrderRestated:
 		if o.Status == StatusPendingReplace {
@@ -210,7 +274,17 @@ func (o *Order) Apply(e *Event) {
 		// The other types name the order without moving it.
 	}
 	if s := OrderStatus(word(d.OrdStatus)); s == StatusNew && e.Type == OrderSubmitted {
+		setEarliest(&o.AcceptedAt, e.OccurredAt)
 		o.advance(s) // a venue's own record: submission and acceptance in one
+	}
+	o.oddQuantity()
+	switch ended := o.Status.Terminal(); {
+	case over && !ended:
+		o.EndedAt = time.Time{}
+	case ended && !over && o.Status == StatusFilled && e.Type != OrderReplaced && e.Type != OrderRestated:
+		o.EndedAt = o.LastFillAt // this event may be an earlier fill, or the late submission
+	case ended && !over:
+		o.EndedAt = e.OccurredAt
 	}
 }
 
@@ -315,6 +389,12 @@ func (o *Order) working() OrderStatus {
 func (o *Order) move(to OrderStatus) {
 	if !o.Status.Terminal() {
 		o.Status = to
+	}
+}
+
+func setEarliest(target *time.Time, at time.Time) {
+	if target.IsZero() || at.Before(*target) {
+		*target = at
 	}
 }
 

@@ -354,7 +354,8 @@ func TestOrder_JSON(t *testing.T) {
 	encoded, err := json.Marshal(&o)
 	require.NoError(t, err)
 	assert.Equal(t, `{"order_id":"o1","status":"PARTIALLY_FILLED","side":"buy","quantity":"100","cum_quantity":"40","cum_notional":"16500",`+
-		`"priced_quantity":"40","commission":"0","events":2,"fills":1,"first_at":"2026-03-02T14:30:00Z","last_at":"2026-03-02T14:30:00Z"}`, string(encoded))
+		`"priced_quantity":"40","commission":"0","events":2,"fills":1,"first_at":"2026-03-02T14:30:00Z","last_at":"2026-03-02T14:30:00Z",`+
+		`"submitted_at":"2026-03-02T14:30:00Z","first_fill_at":"2026-03-02T14:30:00Z","last_fill_at":"2026-03-02T14:30:00Z"}`, string(encoded))
 
 	var again domain.Order
 	require.NoError(t, json.Unmarshal(encoded, &again))

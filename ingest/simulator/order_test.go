@@ -62,6 +62,7 @@ func TestSimulator_OrdersEndWell(t *testing.T) {
 			o := chain.Order
 			require.True(t, o.Quantity.Valid)
 			require.True(t, o.Quantity.Decimal.IsPositive())
+			require.Empty(t, o.Odd, id)
 			require.True(t, o.CumQuantity.LessThanOrEqual(o.Quantity.Decimal), "%s has %s of %s", id, o.CumQuantity, o.Quantity.Decimal)
 			switch o.Status {
 			case domain.StatusFilled:
