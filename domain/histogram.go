@@ -84,7 +84,7 @@ func (h *Histogram) count(index int, n int64) {
 }
 
 func bucketOf(d time.Duration) int {
-	shift := max(bits.Len64(uint64(d))-1-subBits, 0)
+	shift := max(bits.Len64(uint64(d))-1-subBits, 0) //nolint:gosec // not negative
 	return shift*subBuckets + int(d>>shift)
 }
 
@@ -124,8 +124,8 @@ func (h *Histogram) Mean() (time.Duration, bool) {
 	if h.Count <= 0 {
 		return 0, false
 	}
-	mean, _ := bits.Div64(h.Sum.hi, h.Sum.lo, uint64(h.Count)) // no addend is beyond 63 bits, so no mean is
-	return time.Duration(mean), true                           //nolint:gosec // as above
+	mean, _ := bits.Div64(h.Sum.hi, h.Sum.lo, uint64(h.Count))
+	return time.Duration(mean), true //nolint:gosec // no addend is beyond 63 bits, so no mean is
 }
 
 // storedHistogram is the histogram in JSON: times in nanoseconds, buckets as index:count
