@@ -93,3 +93,15 @@ func TestAliases_OfTheInputShapes(t *testing.T) {
 		require.Contains(t, domain.Aliases(), alias)
 	}
 }
+
+func TestResolveTypes_AreWhatTheDoorRecords(t *testing.T) {
+	for name, want := range map[string][]domain.EventType{
+		"order.filled":     {domain.OrderFilled},
+		"execution":        {domain.OrderFilled},
+		"order_canceled":   {domain.OrderCancelled},
+		"position_changed": {domain.PositionOpened, domain.PositionUpdated, domain.PositionClosed},
+		"somebody's own":   {"somebody's own"},
+	} {
+		assert.Equal(t, want, domain.ResolveTypes(name), name)
+	}
+}

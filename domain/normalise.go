@@ -255,6 +255,15 @@ func resolveType(name string, data []member) EventType {
 	return EventType(name)
 }
 
+// ResolveTypes returns the types under which events that are sent as name are
+// recorded: one, except for position_changed, which becomes one of three.
+func ResolveTypes(name string) []EventType {
+	if name == "position_changed" {
+		return []EventType{PositionOpened, PositionUpdated, PositionClosed}
+	}
+	return []EventType{resolveType(name, nil)}
+}
+
 // positionType tells opened, updated and closed apart by the shares before and
 // after. Signs don't matter: a short that opens goes from 0 to below 0.
 func positionType(data []member) EventType {

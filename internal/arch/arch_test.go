@@ -20,6 +20,7 @@ const module = "github.com/tradetrail/tradetrail/"
 // what is below it. What is not listed may import nothing of ours.
 var allowed = map[string][]string{
 	"domain":              {},
+	"domain/filter":       {"domain"},
 	"eventstore":          {"domain", "internal/backoff"},
 	"eventstore/embedded": {"eventstore/internal/wire"}, // speaks the protocol; knows nothing of audit events
 	"eventstore/internal": {},
