@@ -182,6 +182,13 @@ const (
 	StageOther          Stage = "OTHER"
 )
 
+// Stages lists the stages, in causal order.
+func Stages() []Stage {
+	return []Stage{
+		StageSignal, StageRecommendation, StageRisk, StageApproval, StageOrder, StageExecution, StagePosition, StageOther,
+	}
+}
+
 // Stage tells which step of a decision chain an event of this type belongs to.
 func (t EventType) Stage() Stage {
 	if t == OrderPartiallyFilled || t == OrderFilled {

@@ -1,4 +1,4 @@
 package projections
 
 // CloseFeed ends the handler from below, as a defect might.
-func (p *Projections) CloseFeed() error { return p.feed.Close() }
+func (p *Projections) CloseFeed() error { return p.turn.Load().Close() }

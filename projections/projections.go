@@ -1,5 +1,6 @@
 // Package projections keeps the read models up to date: a Watermill router takes
-// slices of the log from the feed and applies them to the views.
+// slices of the log from the feed and applies them to the views. Of several
+// processes on one Redis one does so, the holder of the lease; all of them read.
 package projections
 
 import (
@@ -7,63 +8,101 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/eventstore"
 	"github.com/tradetrail/tradetrail/projections/feed"
+	"github.com/tradetrail/tradetrail/projections/lease"
 	"github.com/tradetrail/tradetrail/projections/views"
 )
 
 // closeTimeout bounds how long a slice under way may hold up the end.
 const closeTimeout = 2 * time.Second
 
+// leaseKey is who writes the views.
+const leaseKey = "tradetrail:{views}:writer"
+
 // Projections runs the handlers. The views themselves are read through Views.
 type Projections struct {
 	Views *views.Set
 
-	feed    *feed.Feed
+	store   *eventstore.Store
+	lease   *lease.Lease
 	log     *slog.Logger
-	applied prometheus.Counter
-	failed  prometheus.Counter
+	metrics *metrics
+	turn    atomic.Pointer[feed.Feed] // of our turn as the writer; nil while another writes
 }
 
-// New wires the projections; nothing runs before Run.
-func New(set *views.Set, store *eventstore.Store, log *slog.Logger, reg prometheus.Registerer) (*Projections, error) {
-	p := &Projections{
-		Views: set, log: log,
-		applied: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "tradetrail_projected_events_total", Help: "Events of the log applied to the views.",
-		}),
-		failed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "tradetrail_projection_failures_total", Help: "Slices that could not be applied and were tried again.",
-		}),
-	}
-	p.feed = feed.New(store, p.start, log)
-	if err := errors.Join(reg.Register(p.applied), reg.Register(p.failed)); err != nil {
+// New wires the projections; nothing runs before Run. client is the Redis of the
+// set.
+func New(set *views.Set, store *eventstore.Store, client redis.UniversalClient, log *slog.Logger, reg prometheus.Registerer) (*Projections, error) {
+	p := &Projections{Views: set, store: store, lease: lease.New(client, leaseKey, log), log: log, metrics: newMetrics()}
+	if err := p.metrics.register(reg, p); err != nil {
 		return nil, fmt.Errorf("registering the projections' metrics: %w", err)
 	}
+	client.AddHook(p.metrics.redis)
 	return p, nil
 }
 
-// CaughtUp is closed when the views have reached the end of the log once.
-func (p *Projections) CaughtUp() <-chan struct{} { return p.feed.CaughtUp() }
+// Writes reports whether this process is the one that writes the views.
+func (p *Projections) Writes() bool { return p.turn.Load() != nil }
 
-// Trouble is why the views do not follow the log at the moment, or nil.
-func (p *Projections) Trouble() error { return p.feed.Trouble() }
+// Ready tells why the views should not be relied on at the moment, or nil.
+func (p *Projections) Ready() error {
+	err := p.Views.Ready()
+	if turn := p.turn.Load(); err != nil && turn != nil {
+		return errors.Join(err, turn.Trouble())
+	}
+	return err
+}
 
-// Run applies the log to the views until ctx ends. A slice under way is then
-// applied or not, never in part. Any other end is an error.
+// Run keeps this process's view of the read models up to date until ctx ends,
+// and, whenever it holds the lease, applies the log to them. A slice under way at
+// the end is then applied or not, never in part. Any other end is an error.
+func (p *Projections) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.Views.Watch(ctx) })
+	group.Go(func() error {
+		for ctx.Err() == nil {
+			if err := p.lease.Hold(ctx, p.write); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// write is a turn as the one that writes the views. It ends with ctx; any other
+// end is an error.
+func (p *Projections) write(ctx context.Context) error {
+	p.log.InfoContext(ctx, "this process writes the views")
+	defer p.Views.Stop()
+	turn := feed.New(p.store, p.start, p.log)
+	p.turn.Store(turn)
+	defer p.turn.Store(nil)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.Views.Tend(ctx) })
+	group.Go(func() error { return p.route(ctx, turn) })
+	return group.Wait()
+}
+
+// route brings slices from the feed to the views.
 //
 // Retrying is the feed's: a refused slice makes it ask the views where they
 // stand and begin there, with back-off. The router's own Retry would hold on to
 // a slice that may be the wrong one by then.
-func (p *Projections) Run(ctx context.Context) error {
+func (p *Projections) route(ctx context.Context, turn *feed.Feed) error {
+	asked := ctx // an end of it is one that somebody asked for
 	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, watermill.NewSlogLoggerWithLevelMapping(p.log, map[slog.Level]slog.Level{
 		slog.LevelInfo: slog.LevelDebug, // how the router sees itself is no news
 	}))
@@ -71,7 +110,7 @@ func (p *Projections) Run(ctx context.Context) error {
 		return fmt.Errorf("making the router: %w", err)
 	}
 	router.AddMiddleware(middleware.Recoverer)
-	handler := router.AddConsumerHandler("views", "$all", p.feed, p.apply)
+	handler := router.AddConsumerHandler("views", "$all", turn, p.apply)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
@@ -88,17 +127,13 @@ func (p *Projections) Run(ctx context.Context) error {
 	case <-stopped:
 		// A router goes on without its handler, or returns nil: neither is an end
 		// that anybody asked for.
-		cancelled := ctx.Err() != nil
 		cancel()
 		err = <-done
-		if !cancelled {
-			return errors.Join(errors.New("the handler of the views stopped by itself"), p.feed.Trouble(), err)
-		}
 	}
-	if ctx.Err() == nil {
-		return errors.Join(errors.New("the router of the views stopped by itself"), p.feed.Trouble(), err)
+	if asked.Err() != nil {
+		return err
 	}
-	return err
+	return errors.Join(errors.New("the handler of the views stopped by itself"), turn.Trouble(), err)
 }
 
 // start finds where the feed has to begin, after making sure that the views are
@@ -113,9 +148,9 @@ func (p *Projections) start(ctx context.Context) (domain.Position, error) {
 func (p *Projections) apply(msg *message.Message) error {
 	slice := feed.Of(msg)
 	if err := p.Views.Apply(msg.Context(), slice); err != nil {
-		p.failed.Inc()
+		p.metrics.failed.Inc()
 		return fmt.Errorf("applying the slice after %s: %w", slice.After, err)
 	}
-	p.applied.Add(float64(len(slice.Events)))
+	p.metrics.applied.Add(float64(len(slice.Events)))
 	return nil
 }

@@ -13,20 +13,9 @@ import (
 	"github.com/tradetrail/tradetrail/domain"
 )
 
-const logKey = "tradetrail:{views}:log" // string: the log that the views were made from
-
-// errCatchingUp is what readers get until the views have once reached the end
-// that the log had at the start: "there is no such order" would be a lie.
-var errCatchingUp = &domain.Error{
-	Class: domain.ClassTransient, Code: "views_catching_up", Message: "the read models are catching up with the log; try again",
-}
-
-// Adopt makes sure that the views are of the log in the store. Views of another
-// log, or ahead of this one (it was restored from a backup), are thrown away:
-// Start begins them anew.
-//
-// Readers wait until the views have reached the end that the log had at the
-// first call, and again when the views have lost what they had.
+// Adopt makes sure that the views are of the log in the store, before Start.
+// Views of another log, or ahead of this one (it was restored from a backup), are
+// given up: Start begins them anew, and readers wait.
 func (s *Set) Adopt(ctx context.Context) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
@@ -36,7 +25,7 @@ func (s *Set) Adopt(ctx context.Context) error {
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return unavailable("reading which log the views are of", err)
 	}
-	active, err := s.activeGenerations(ctx)
+	furthest, err := s.furthest(ctx)
 	if err != nil {
 		return err
 	}
@@ -44,22 +33,18 @@ func (s *Set) Adopt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	head, err := s.store.Head(ctx)
+	head, err := s.head(ctx)
 	if err != nil {
-		return fmt.Errorf("reading the end of the log: %w", err)
+		return err
 	}
-	if s.readable.IsZero() || active.lowest.Compare(s.applied) < 0 {
-		s.readable = head
-		s.reached.Store(active.lowest.Compare(head) >= 0)
-	}
-	ahead, err := s.ahead(ctx, active.furthest, head)
+	ahead, err := s.ahead(ctx, furthest, head)
 	if err != nil {
 		return err
 	}
 	if stored != "" && stored != id || ahead {
 		s.log.WarnContext(ctx, "the views are not of this log and are made anew", slog.String("log", id),
-			slog.String("end", head.String()), slog.String("views_of", stored), slog.String("views_end", active.furthest.String()))
-		if err := s.giveUp(ctx, active); err != nil {
+			slog.String("end", head.String()), slog.String("views_of", stored), slog.String("views_end", furthest.String()))
+		if err := s.giveUp(ctx); err != nil {
 			return err
 		}
 		stored = ""
@@ -70,23 +55,28 @@ func (s *Set) Adopt(ctx context.Context) error {
 	return unavailable("noting which log the views are of", s.client.Set(ctx, logKey, id, 0).Err())
 }
 
-// giveUp removes all views. Readers are kept out first, and those that are in the
-// middle of something are waited for.
-func (s *Set) giveUp(ctx context.Context, active activeViews) error {
-	s.reached.Store(false)
+// giveUp makes all views unread. Their keys go with the rest of what is not read
+// any more, see Tidy; the cursors go now, so that nobody takes what he is reading
+// for the truth.
+func (s *Set) giveUp(ctx context.Context) error {
+	active, err := s.client.HGetAll(ctx, activeKey).Result()
+	if err != nil {
+		return unavailable("giving up the views of another log", err)
+	}
+	s.sight.reached.Store(false)
 	if err := s.client.Del(ctx, activeKey, logKey).Err(); err != nil {
 		return unavailable("giving up the views of another log", err)
 	}
 	for _, slot := range s.slots {
-		doomed := active.generations[slot.view.name()]
-		if live := slot.live.Swap(nil); live != nil {
-			doomed = live
-		}
-		if doomed == nil {
+		slot.writers, slot.shadow = nil, nil
+		number := parseBuild(active[slot.view.name()]).number
+		if number == 0 {
 			continue
 		}
-		if err := doomed.drop(ctx); err != nil {
-			return err
+		for _, k := range s.generation(slot.view, number).parts {
+			if err := s.client.Del(ctx, k.cursor()).Err(); err != nil {
+				return unavailable("giving up "+slot.view.name(), err)
+			}
 		}
 	}
 	return nil
@@ -125,44 +115,26 @@ func (s *Set) logID(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// activeViews are the generations that are being read, and where they stand.
-type activeViews struct {
-	generations      map[string]*Generation
-	lowest, furthest domain.Position // lowest is zero if a view is missing
-}
-
-func (s *Set) activeGenerations(ctx context.Context) (activeViews, error) {
-	found, err := s.client.HGetAll(ctx, activeKey).Result()
+// furthest is the highest position that an active view has seen.
+func (s *Set) furthest(ctx context.Context) (furthest domain.Position, err error) {
+	active, err := s.client.HGetAll(ctx, activeKey).Result()
 	if err != nil {
-		return activeViews{}, unavailable("reading which views are active", err)
+		return domain.Position{}, unavailable("reading which views are active", err)
 	}
-	active := activeViews{generations: make(map[string]*Generation), lowest: domain.EndPosition}
 	for _, slot := range s.slots {
-		var cursor domain.Position
-		if number, _ := parseActive(found[slot.view.name()]); number != 0 {
-			g := newGeneration(s.client, slot.view, number)
-			if cursor, err = g.Cursor(ctx); err != nil {
-				return activeViews{}, err
+		number := parseBuild(active[slot.view.name()]).number
+		if number == 0 {
+			continue
+		}
+		cursors, _, err := s.generation(slot.view, number).cursors(ctx)
+		if err != nil {
+			return domain.Position{}, err
+		}
+		for _, c := range cursors {
+			if c.Position.Compare(furthest) > 0 {
+				furthest = c.Position
 			}
-			active.generations[slot.view.name()] = g
-		}
-		if cursor.Compare(active.furthest) > 0 {
-			active.furthest = cursor
-		}
-		if cursor.Compare(active.lowest) < 0 {
-			active.lowest = cursor
 		}
 	}
-	return active, nil
-}
-
-// serve takes the live generation of a view for a reader; done must be called.
-func (s *Set) serve(slot *slot) (live *Generation, done func(), err error) {
-	if !s.reached.Load() {
-		if slot.live.Load() == nil {
-			return nil, nil, unavailable("reading "+slot.view.name(), errNotStarted)
-		}
-		return nil, nil, errCatchingUp
-	}
-	return s.read(slot)
+	return furthest, nil
 }

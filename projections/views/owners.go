@@ -2,54 +2,35 @@ package views
 
 import (
 	"context"
-	"errors"
-	"maps"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/projections/feed"
 )
 
-// The kinds of owners, each with a view of its own.
-const (
-	Accounts   = "accounts"
-	Strategies = "strategies"
-	Users      = "users"
-)
-
-// ownersView keeps what belongs to an account, a strategy or a user. An event
-// belongs to the owner that it names; if it names none, to the owner that its
-// order's earlier events named first (fills often name only the order).
+// ownersView keeps what belongs to an account, a strategy, a user or an
+// instrument; each kind has a view of its own. An event belongs to the owner that
+// it names; if it names none, to the owner that its order's earlier events named
+// first (fills often name only the order).
 //
-//	t:<owner>  list    places of its events
-//	n:<owner>  list    its orders, in the order in which they appeared
-//	s:<owner>  string  Stats as JSON
-//	a:<order>  string  the order's owner
+//	t, T  trails  owner -> its events
+//	n     list    per owner: its orders, in the order in which they appeared
+//	s     table   owner -> Stats as JSON
+//	a     table   order -> its owner
 type ownersView struct {
 	kind  string
 	owner func(*domain.Event) string
 }
 
-func newOwnersViews() []ownersView {
-	return []ownersView{
-		{Accounts, func(e *domain.Event) string { return e.AccountID }},
-		{Strategies, func(e *domain.Event) string { return e.StrategyID }},
-		{Users, func(e *domain.Event) string { return e.UserID }},
-	}
-}
+var ownerTrails = trails{table: "t", list: "T"}
 
 // Stats are the counts and sums of one owner.
 type Stats struct {
 	Events int64 `json:"events"`
 	Orders int64 `json:"orders"`
 	domain.Traded
-
 	ByType  map[string]int64 `json:"by_type"`
 	FirstAt time.Time        `json:"first_at"` // earliest and latest occurred_at
 	LastAt  time.Time        `json:"last_at"`
@@ -73,139 +54,93 @@ func (s *Stats) add(e *domain.Event) {
 }
 
 func (v ownersView) name() string { return v.kind }
-func (ownersView) version() int   { return 1 }
+func (ownersView) version() int   { return 2 }
 
-func (v ownersView) fold(ctx context.Context, r redis.Cmdable, k keys, events []feed.Event) (func(redis.Pipeliner), []string, error) {
-	ids := make(map[string]struct{})
+// gain is what a slice adds to one owner.
+type gain struct {
+	events []*domain.Event
+	orders int64
+}
+
+func (v ownersView) fold(ctx context.Context, r reader, events []feed.Event, b *batch) error {
+	read := r.rows()
 	for _, e := range events {
 		if e.Event != nil && e.OrderID != "" {
-			ids[e.OrderID] = struct{}{}
+			read.want("a", e.OrderID)
 		}
 	}
-	owners, err := readStrings(ctx, r, k, "a", slices.Collect(maps.Keys(ids)))
-	if err != nil {
-		return nil, nil, err
+	if err := read.read(ctx, r.client); err != nil {
+		return err
 	}
-	lists := newAppends()
-	assigned := make(map[string]string)
-	changed := make(map[string][]*domain.Event)
-	joined := make(map[string]int64)
+	trail := ownerTrails.grow()
+	gains := make(map[string]*gain)
+	assigned := make(map[string]string) // in this slice
 	for _, e := range events {
 		if e.Event == nil {
 			continue
 		}
-		owner := v.owner(e.Event)
+		owner, joins := v.owner(e.Event), false
 		if e.OrderID != "" {
-			first, known := owners[e.OrderID]
+			first, known := assigned[e.OrderID]
+			if !known {
+				first, known = read.row("a", e.OrderID)
+			}
 			if owner == "" {
 				owner = first
 			}
-			if owner != "" && !known {
-				owners[e.OrderID], assigned[e.OrderID] = owner, owner
-				lists.add(k.at("n", owner), e.OrderID)
-				joined[owner]++
-			}
+			joins = !known && owner != ""
 		}
 		if owner == "" {
 			continue
 		}
-		lists.add(k.at("t", owner), place(e.Position))
-		changed[owner] = append(changed[owner], e.Event)
+		g := gains[owner]
+		if g == nil {
+			g = &gain{}
+			gains[owner] = g
+			read.want("s", owner)
+		}
+		if joins {
+			assigned[e.OrderID] = owner
+			b.set("a", e.OrderID, owner)
+			b.push("n", owner, e.OrderID)
+			g.orders++
+		}
+		g.events = append(g.events, e.Event)
+		trail.add(owner, e.Position)
 	}
-	stats, err := readStats(ctx, r, k, slices.Collect(maps.Keys(changed)))
-	if err != nil {
-		return nil, nil, err
+	trail.want(read)
+	if err := read.read(ctx, r.client); err != nil {
+		return err
 	}
-	encoded := make(map[string][]byte, len(changed))
-	var topics []string
-	for owner, events := range changed {
-		s := stats[owner]
-		s.Orders += joined[owner]
-		for _, e := range events {
-			s.add(e)
+	for owner, g := range gains {
+		text, _ := read.row("s", owner)
+		stats, err := parseStats(owner, text)
+		if err != nil {
+			return err
 		}
-		if encoded[owner], err = json.Marshal(s, json.Deterministic(true)); err != nil {
-			return nil, nil, damaged("statistics of %s that can't be written", owner)
+		stats.Orders += g.orders
+		for _, e := range g.events {
+			stats.add(e)
 		}
-		topics = append(topics, ownerTopic(v.kind, owner))
+		encoded, err := json.Marshal(stats, json.Deterministic(true))
+		if err != nil {
+			return damaged("statistics of %s that can't be written", owner)
+		}
+		b.set("s", owner, string(encoded))
+		b.touch(ownerTopic(v.kind, owner))
 	}
-	return func(p redis.Pipeliner) {
-		lists.write(ctx, p)
-		for order, owner := range assigned {
-			p.Set(ctx, k.at("a", order), owner, 0)
-		}
-		for owner, value := range encoded {
-			p.Set(ctx, k.at("s", owner), value, 0)
-		}
-	}, topics, nil
+	return trail.write(read, b)
 }
 
-// readStats reads the statistics of owners; those nobody knows are missing.
-func readStats(ctx context.Context, r redis.Cmdable, k keys, owners []string) (map[string]Stats, error) {
-	values, err := readStrings(ctx, r, k, "s", owners)
-	if err != nil {
-		return nil, err
+func ownerTopic(kind, owner string) string { return kind + ":" + owner }
+
+// parseStats reads statistics; those of an owner that nobody knows are zero.
+func parseStats(owner, text string) (stats Stats, err error) {
+	if text == "" {
+		return Stats{}, nil
 	}
-	stats := make(map[string]Stats, len(values))
-	for owner, value := range values {
-		var s Stats
-		if err := json.Unmarshal(jsontext.Value(value), &s); err != nil {
-			return nil, damaged("unreadable statistics of %s", owner)
-		}
-		stats[owner] = s
+	if err := json.Unmarshal([]byte(text), &stats); err != nil {
+		return Stats{}, damaged("unreadable statistics of %s", owner)
 	}
 	return stats, nil
-}
-
-func readStrings(ctx context.Context, r redis.Cmdable, k keys, what string, ids []string) (map[string]string, error) {
-	found := make(map[string]string, len(ids))
-	if len(ids) == 0 {
-		return found, nil
-	}
-	names := make([]string, len(ids))
-	for i, id := range ids {
-		names[i] = k.at(what, id)
-	}
-	values, err := r.MGet(ctx, names...).Result()
-	if err != nil {
-		return nil, unavailable("reading "+strconv.Itoa(len(ids))+" keys", err)
-	}
-	for i, value := range values {
-		if text, ok := value.(string); ok {
-			found[ids[i]] = text
-		}
-	}
-	return found, nil
-}
-
-// indexAfter finds the first index of a list of places whose position is after
-// the given one: a binary search, since lists only grow at their end and places
-// only rise.
-func indexAfter(ctx context.Context, r redis.Cmdable, key string, after domain.Position) (int64, error) {
-	low := int64(0)
-	high, err := r.LLen(ctx, key).Result()
-	if err != nil {
-		return 0, unavailable("searching "+key, err)
-	}
-	for low < high {
-		middle := low + (high-low)/2
-		text, err := r.LIndex(ctx, key, middle).Result()
-		if errors.Is(err, redis.Nil) {
-			high = middle
-			continue
-		}
-		if err != nil {
-			return 0, unavailable("searching "+key, err)
-		}
-		position, err := parsePlace(text)
-		if err != nil {
-			return 0, err
-		}
-		if position.Compare(after) <= 0 {
-			low = middle + 1
-		} else {
-			high = middle
-		}
-	}
-	return low, nil
 }

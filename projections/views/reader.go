@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tradetrail/tradetrail/domain"
 )
@@ -15,167 +16,274 @@ import (
 // MaxPage is the most entries that one read of a list returns.
 const MaxPage = 1000
 
-// ordersSlot and eventsSlot are where NewSet puts these views.
-const (
-	eventsSlot = 0
-	ordersSlot = 1
-)
-
 // Chain reads an order's whole decision history; ok is false when no event names
-// the order.
-func (s *Set) Chain(ctx context.Context, order string) (chain domain.Chain, ok bool, err error) {
-	events, ok, err := s.chainEvents(ctx, order)
-	if err != nil || !ok {
-		return domain.Chain{}, false, err
+// the order. archived tells how many of its events were read from the event
+// store, since the read models hold them no more, or not yet.
+func (s *Set) Chain(ctx context.Context, order string) (chain domain.Chain, archived int, ok bool, err error) {
+	found, err := s.chainEvents(ctx, order)
+	if err != nil || len(found.events) == 0 {
+		return domain.Chain{}, 0, false, err
 	}
-	return domain.BuildChain(order, events), true, nil
+	return domain.BuildChain(order, found.events), found.archived, true, nil
 }
 
-func (s *Set) chainEvents(ctx context.Context, order string) ([]domain.Located, bool, error) {
-	live, done, err := s.serve(s.slots[ordersSlot])
+// located are events, and how many of them came from the event store.
+type located struct {
+	events   []domain.Located
+	archived int
+}
+
+func (s *Set) chainEvents(ctx context.Context, order string) (located, error) {
+	slot, err := s.slot(Chains)
 	if err != nil {
-		return nil, false, err
+		return located{}, err
 	}
-	defer done()
-	// A chain is in several lists, which grow while they are read. What came after
-	// the cursor is left out: else an event could be there and one before it not,
-	// and a follower would go past it.
-	upTo, err := live.Cursor(ctx)
-	if err != nil {
-		return nil, false, err
-	}
-	own, err := s.list(ctx, live, live.keys.at("c", order), upTo)
-	if err != nil || len(own) == 0 {
-		return nil, false, err
-	}
-	events, err := domain.CollectChain(order, own, func(refs []domain.Ref) ([][]domain.Located, error) {
-		found := make([][]domain.Located, 0, len(refs))
-		for _, ref := range refs {
-			events, err := s.list(ctx, live, live.keys.at("r", refTopic(ref)), upTo)
-			if err != nil {
-				return nil, err
+	return read(ctx, s, slot, func(live *Generation) (located, error) {
+		// A chain is in several lists, which grow while they are read. What came after
+		// the cursor is left out: else an event could be there and one before it not,
+		// and a follower would go past it.
+		upTo, ok, err := live.cursor(ctx)
+		if err != nil || !ok {
+			return located{}, err
+		}
+		var found located
+		fetch := func(ref domain.Ref) ([]domain.Located, error) {
+			linked, err := s.linked(ctx, live, refTopic(ref), upTo.Position)
+			found.archived += linked.archived
+			return linked.events, err
+		}
+		own, err := fetch(domain.Ref{Kind: domain.KindOrder, ID: order})
+		if err != nil || len(own) == 0 {
+			return located{}, err
+		}
+		found.events, err = domain.CollectChain(order, own, func(refs []domain.Ref) ([][]domain.Located, error) {
+			all := make([][]domain.Located, 0, len(refs))
+			for _, ref := range refs {
+				events, err := fetch(ref)
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, events)
 			}
-			found = append(found, events)
-		}
-		return found, nil
+			return all, nil
+		})
+		return found, err
 	})
-	return events, err == nil, err
 }
 
-// list reads a whole list of places up to a position, and the events there.
-func (s *Set) list(ctx context.Context, live *Generation, key string, upTo domain.Position) ([]domain.Located, error) {
-	places, err := live.client.LRange(ctx, key, 0, -1).Result()
+// linked reads a whole trail up to a position, and the events there.
+func (s *Set) linked(ctx context.Context, live *Generation, id string, upTo domain.Position) (located, error) {
+	trail, err := chainTrails.open(ctx, live.client, live.keys(), id)
 	if err != nil {
-		return nil, unavailable("reading "+key, err)
+		return located{}, err
 	}
-	for len(places) > 0 {
-		last, err := parsePlace(places[len(places)-1])
-		if err != nil {
-			return nil, err
-		}
-		if last.Compare(upTo) <= 0 {
-			break
-		}
+	places, err := trail.window(ctx, 0, trail.length)
+	if err != nil {
+		return located{}, err
+	}
+	for len(places) > 0 && places[len(places)-1].Compare(upTo) > 0 {
 		places = places[:len(places)-1]
 	}
 	return s.bodies(ctx, places)
 }
 
-// bodies reads events by their places. What the events view does not hold (yet)
-// is read from the event store.
-func (s *Set) bodies(ctx context.Context, places []string) ([]domain.Located, error) {
+// atOnce is how many events are read from the event store side by side.
+const atOnce = 8
+
+// bodies reads events by their places. What the events view does not hold, any
+// more or yet, is read from the event store.
+func (s *Set) bodies(ctx context.Context, places []domain.Position) (located, error) {
 	if len(places) == 0 {
-		return nil, nil
+		return located{}, nil
 	}
-	live, done, err := s.serve(s.slots[eventsSlot])
+	slot, err := s.slot(Events)
 	if err != nil {
-		return nil, err
+		return located{}, err
 	}
-	defer done()
-	bodies, err := readStrings(ctx, live.client, live.keys, "b", places)
-	if err != nil {
-		return nil, err
-	}
-	events := make([]domain.Located, len(places))
-	for i, at := range places {
-		position, err := parsePlace(at)
-		if err != nil {
-			return nil, err
+	bodies, err := read(ctx, s, slot, func(live *Generation) (*rows, error) {
+		r := newRows(keys{})
+		for _, p := range places {
+			r.wantField(live.blockOf(p), place(p))
 		}
-		if text, ok := bodies[at]; ok {
-			events[i], err = parseBody(position, text)
-		} else {
-			record, readErr := s.store.At(ctx, position)
-			if readErr != nil {
-				return nil, readErr
+		return r, r.read(ctx, live.client)
+	})
+	if err != nil {
+		return located{}, err
+	}
+	live := slot.live.Load()
+	if live == nil {
+		return located{}, errCatchingUp
+	}
+	found := located{events: make([]domain.Located, len(places))}
+	var missing errgroup.Group
+	missing.SetLimit(atOnce)
+	for i, p := range places {
+		packed, ok := bodies.field(live.blockOf(p), place(p))
+		if ok {
+			if found.events[i], err = parseBody(p, packed); err != nil {
+				return located{}, err
 			}
-			events[i], err = record.Located()
+			continue
 		}
-		if err != nil {
-			return nil, err
-		}
+		found.archived++
+		missing.Go(func() error {
+			record, err := s.store.At(ctx, p)
+			if err != nil {
+				return err
+			}
+			found.events[i], err = record.Located()
+			return err
+		})
 	}
-	return events, nil
+	return found, missing.Wait()
+}
+
+// blockOf is the hash that holds the body at a position.
+func (g *Generation) blockOf(p domain.Position) string {
+	block := p.Commit >> blockShift
+	return blockKey(g.parts[block%uint64(len(g.parts))], block)
 }
 
 // Orders reads the states of orders; those nobody knows are missing.
 func (s *Set) Orders(ctx context.Context, ids []string) (map[string]domain.Order, error) {
-	live, done, err := s.serve(s.slots[ordersSlot])
+	slot, err := s.slot(Orders)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
-	return readOrders(ctx, live.client, live.keys, ids)
+	return read(ctx, s, slot, func(live *Generation) (map[string]domain.Order, error) {
+		return readOrders(ctx, live.client, live.keys(), ids)
+	})
 }
 
-// Owner reads the statistics of an account, a strategy or a user; ok is false
-// when no event belongs to it.
+// Owner reads the statistics of an account, a strategy, a user or an instrument;
+// ok is false when no event belongs to it.
 func (s *Set) Owner(ctx context.Context, kind, id string) (stats Stats, ok bool, err error) {
 	slot, err := s.slot(kind)
 	if err != nil {
 		return Stats{}, false, err
 	}
-	live, done, err := s.serve(slot)
+	stats, err = read(ctx, s, slot, func(live *Generation) (Stats, error) {
+		found, err := readRows(ctx, live.client, live.keys(), "s", []string{id})
+		if err != nil {
+			return Stats{}, err
+		}
+		return parseStats(id, found[id])
+	})
+	return stats, stats.Events > 0, err
+}
+
+// Day reads the counts and sums of a UTC day, "2026-03-02"; they are zero for a
+// day on which nothing happened.
+func (s *Set) Day(ctx context.Context, day string) (domain.Day, error) {
+	slot, err := s.slot(Daily)
 	if err != nil {
-		return Stats{}, false, err
+		return domain.Day{}, err
 	}
-	defer done()
-	found, err := readStats(ctx, live.client, live.keys, []string{id})
+	return read(ctx, s, slot, func(live *Generation) (domain.Day, error) {
+		found, err := readRows(ctx, live.client, live.keys(), "d", []string{day})
+		if err != nil {
+			return domain.Day{}, err
+		}
+		return parseDay(day, found[day])
+	})
+}
+
+// Latencies reads how long each stage takes; a stage that was never measured is
+// missing.
+func (s *Set) Latencies(ctx context.Context) (map[domain.Stage]domain.Histogram, error) {
+	slot, err := s.slot(Latency)
 	if err != nil {
-		return Stats{}, false, err
+		return nil, err
 	}
-	stats, ok = found[id]
-	return stats, ok, nil
+	return read(ctx, s, slot, func(live *Generation) (map[domain.Stage]domain.Histogram, error) {
+		var names []string
+		for _, stage := range domain.Stages() {
+			names = append(names, string(stage))
+		}
+		found, err := readRows(ctx, live.client, live.keys(), "h", names)
+		if err != nil {
+			return nil, err
+		}
+		latencies := make(map[domain.Stage]domain.Histogram)
+		for stage, text := range found {
+			if latencies[domain.Stage(stage)], err = parseHistogram(stage, text); err != nil {
+				return nil, err
+			}
+		}
+		return latencies, nil
+	})
 }
 
 // Page is a window of a list that only grows at its end.
 type Page[T any] struct {
-	First int64 // index of the first item in the whole list
-	Items []T
-	Total int64 // length of the whole list
+	First    int64 // index of the first item in the whole list
+	Items    []T
+	Total    int64 // length of the whole list
+	Archived int   // how many items were read from the event store
 }
 
 // OwnerEvents reads the events with index from up to, and without, to; in the
-// order of the log.
+// order of the log. kind is a view of owners, or Entities with the id that
+// Entity makes.
 func (s *Set) OwnerEvents(ctx context.Context, kind, id string, from, to int64) (Page[domain.Located], error) {
 	page, _, err := s.trail(ctx, kind, id, from, to)
 	return page, err
 }
 
+// stretch is a window of a trail.
+type stretch struct {
+	places []domain.Position
+	total  int64
+	live   *Generation // that was read
+}
+
 // trail is OwnerEvents, and which generation it read.
 func (s *Set) trail(ctx context.Context, kind, id string, from, to int64) (Page[domain.Located], *Generation, error) {
-	places, live, err := s.window(ctx, kind, "t", id, from, to)
+	slot, err := s.slot(kind)
 	if err != nil {
 		return Page[domain.Located]{}, nil, err
 	}
-	events, err := s.bodies(ctx, places.Items)
-	return Page[domain.Located]{First: places.First, Items: events, Total: places.Total}, live, err
+	from = max(from, 0)
+	to = min(to, from+MaxPage)
+	found, err := read(ctx, s, slot, func(live *Generation) (stretch, error) {
+		trail, err := trailsOf(kind).open(ctx, live.client, live.keys(), id)
+		if err != nil {
+			return stretch{}, err
+		}
+		places, err := trail.window(ctx, from, to)
+		return stretch{places, trail.length, live}, err
+	})
+	if err != nil {
+		return Page[domain.Located]{}, nil, err
+	}
+	bodies, err := s.bodies(ctx, found.places)
+	return Page[domain.Located]{First: from, Items: bodies.events, Total: found.total, Archived: bodies.archived}, found.live, err
+}
+
+// trailsOf are the trails of events that a view keeps.
+func trailsOf(kind string) trails {
+	switch kind {
+	case Entities:
+		return entityTrails
+	case Chains:
+		return chainTrails
+	case Search:
+		return typeTrails
+	default:
+		return ownerTrails
+	}
 }
 
 // OwnerOrders reads the orders with index from up to, and without, to; in the
 // order in which they appeared.
 func (s *Set) OwnerOrders(ctx context.Context, kind, id string, from, to int64) (Page[domain.Order], error) {
-	ids, _, err := s.window(ctx, kind, "n", id, from, to)
+	slot, err := s.slot(kind)
+	if err != nil {
+		return Page[domain.Order]{}, err
+	}
+	ids, err := read(ctx, s, slot, func(live *Generation) (Page[string], error) {
+		return readList(ctx, live.client, live.keys().at("n", id), from, to)
+	})
 	if err != nil {
 		return Page[domain.Order]{}, err
 	}
@@ -191,56 +299,52 @@ func (s *Set) OwnerOrders(ctx context.Context, kind, id string, from, to int64) 
 	return page, err
 }
 
-// OwnerIndexAfter finds the index of the owner's first event after a position.
-func (s *Set) OwnerIndexAfter(ctx context.Context, kind, id string, after domain.Position) (int64, error) {
-	index, _, err := s.search(ctx, kind, id, after)
-	return index, err
-}
-
-// search is OwnerIndexAfter, and which generation it read.
-func (s *Set) search(ctx context.Context, kind, id string, after domain.Position) (int64, *Generation, error) {
-	slot, err := s.slot(kind)
-	if err != nil {
-		return 0, nil, err
-	}
-	live, done, err := s.serve(slot)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer done()
-	index, err := indexAfter(ctx, live.client, live.keys.at("t", id), after)
-	return index, live, err
-}
-
-func (s *Set) window(ctx context.Context, kind, what, id string, from, to int64) (Page[string], *Generation, error) {
-	slot, err := s.slot(kind)
-	if err != nil {
-		return Page[string]{}, nil, err
-	}
-	live, done, err := s.serve(slot)
-	if err != nil {
-		return Page[string]{}, nil, err
-	}
-	defer done()
-	key := live.keys.at(what, id)
+func readList(ctx context.Context, client redis.UniversalClient, key string, from, to int64) (Page[string], error) {
 	from = max(from, 0)
 	to = min(to, from+MaxPage)
 	var items *redis.StringSliceCmd
 	var total *redis.IntCmd
-	if _, err := live.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+	if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		total = p.LLen(ctx, key)
 		if to > from {
 			items = p.LRange(ctx, key, from, to-1)
 		}
 		return nil
 	}); err != nil {
-		return Page[string]{}, nil, unavailable("reading "+key, err)
+		return Page[string]{}, unavailable("reading "+key, err)
 	}
 	page := Page[string]{First: from, Total: total.Val()}
 	if items != nil {
 		page.Items = items.Val()
 	}
-	return page, live, nil
+	return page, nil
+}
+
+// OwnerIndexAfter finds the index of the owner's first event after a position.
+func (s *Set) OwnerIndexAfter(ctx context.Context, kind, id string, after domain.Position) (int64, error) {
+	found, err := s.search(ctx, kind, id, after)
+	return found.index, err
+}
+
+// spot is an index in a trail, and in which generation it was found.
+type spot struct {
+	index int64
+	live  *Generation
+}
+
+func (s *Set) search(ctx context.Context, kind, id string, after domain.Position) (spot, error) {
+	slot, err := s.slot(kind)
+	if err != nil {
+		return spot{}, err
+	}
+	return read(ctx, s, slot, func(live *Generation) (spot, error) {
+		trail, err := trailsOf(kind).open(ctx, live.client, live.keys(), id)
+		if err != nil {
+			return spot{}, err
+		}
+		index, err := trail.after(ctx, after)
+		return spot{index, live}, err
+	})
 }
 
 // followPage is how many events a live reader takes at a time.
@@ -256,17 +360,16 @@ func (s *Set) FollowOwner(ctx context.Context, kind, id string, after *domain.Po
 		return nil, err
 	}
 	return func(yield func(domain.Located, error) bool) {
-		var index int64
-		var found *Generation // in which index was found
+		var at spot // where to go on
 		for {
 			var err error
 			var page Page[domain.Located]
 			var read *Generation
-			if found == nil {
-				index, found, err = s.search(ctx, kind, id, from)
+			if at.live == nil {
+				at, err = s.search(ctx, kind, id, from)
 			}
 			if err == nil {
-				page, read, err = s.trail(ctx, kind, id, index, index+followPage)
+				page, read, err = s.trail(ctx, kind, id, at.index, at.index+followPage)
 			}
 			if err != nil && !again(ctx, err) {
 				if ctx.Err() == nil {
@@ -274,12 +377,12 @@ func (s *Set) FollowOwner(ctx context.Context, kind, id string, after *domain.Po
 				}
 				return
 			}
-			if err != nil || read != found {
+			if err != nil || read != at.live {
 				// The view was rebuilt. Where the two builds differ, an index means one
 				// event in this one and another in that one.
-				found = nil
+				at.live = nil
 			}
-			if err == nil && found == nil {
+			if err == nil && at.live == nil {
 				continue
 			}
 			// While a view catches up, the index that was found may be too low, never
@@ -293,7 +396,7 @@ func (s *Set) FollowOwner(ctx context.Context, kind, id string, after *domain.Po
 				}
 				from = e.Position
 			}
-			index += int64(len(page.Items))
+			at.index += int64(len(page.Items))
 			if len(page.Items) < followPage && !wait(ctx, wake, err) {
 				return
 			}
@@ -309,13 +412,14 @@ func (s *Set) FollowOwner(ctx context.Context, kind, id string, after *domain.Po
 // of its recommendation. A follower that is past their positions is not told of
 // them, since it could not be resumed from there; Chain has them.
 func (s *Set) FollowChain(ctx context.Context, order string, after *domain.Position) (iter.Seq2[domain.Located, error], error) {
-	wake, from, err := s.tune(ctx, s.slots[ordersSlot].view.name(), orderTopic(order), after)
+	wake, from, err := s.tune(ctx, Chains, orderTopic(order), after)
 	if err != nil {
 		return nil, err
 	}
 	return func(yield func(domain.Located, error) bool) {
 		for {
-			events, _, err := s.chainEvents(ctx, order)
+			found, err := s.chainEvents(ctx, order)
+			events := found.events
 			if err != nil && !again(ctx, err) {
 				if ctx.Err() == nil {
 					yield(domain.Located{}, err)
@@ -360,16 +464,13 @@ func (s *Set) tune(ctx context.Context, name, topic string, after *domain.Positi
 	if after != nil {
 		return wake, *after, nil
 	}
-	live, done, err := s.serve(slot)
+	from, err := read(ctx, s, slot, func(live *Generation) (domain.Position, error) {
+		cursor, _, err := live.cursor(ctx)
+		return cursor.Position, err
+	})
 	if errors.Is(err, errCatchingUp) {
-		from, err := s.store.Head(ctx)
-		return wake, from, err
+		from, err = s.head(ctx)
 	}
-	if err != nil {
-		return nil, domain.Position{}, err
-	}
-	defer done()
-	from, err := live.Cursor(ctx)
 	return wake, from, err
 }
 

@@ -5,198 +5,722 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/eventstore"
+	"github.com/tradetrail/tradetrail/internal/backoff"
 	"github.com/tradetrail/tradetrail/projections/feed"
 )
 
-// Progress is how far a rebuild has come.
-type Progress struct {
-	Events   int64
-	Position domain.Position
-}
-
-// Rebuilt is the outcome of a rebuild.
-type Rebuilt struct {
-	Name       string
-	Generation int
-	Events     int64
-	Position   domain.Position // where both builds stood when they were compared
-	Hash       string          // of the new build
-	Before     string          // hash of the build it replaced
-}
-
-// Equal reports whether the rebuild changed nothing, as it should unless the
-// fold did or Redis was tampered with.
-func (r Rebuilt) Equal() bool { return r.Hash == r.Before }
-
-// ErrRebuilding says that the view is being rebuilt already.
-var ErrRebuilding = &domain.Error{Class: domain.ClassConflict, Code: "rebuild_running", Message: "the view is being rebuilt already"}
-
-// errReplaced says that another process has rebuilt the view, or that Redis has
-// lost it.
-var errReplaced = &domain.Error{Class: domain.ClassConflict, Code: "view_replaced", Message: "the live view was replaced meanwhile"}
-
-// Rebuild makes a view anew from the log beside the live one, compares the two,
-// and switches readers over. The live view is read and written until the switch;
-// for the comparison alone new events wait. When ctx ends before the switch the
-// half-built generation is removed and nothing has changed.
-func (s *Set) Rebuild(ctx context.Context, name string) (Rebuilt, error) {
-	slot, err := s.slot(name)
-	if err != nil {
-		return Rebuilt{}, err
-	}
-	if !slot.rebuilding.TryLock() {
-		return Rebuilt{}, ErrRebuilding
-	}
-	defer slot.rebuilding.Unlock()
-	defer slot.progress.Store(nil)
-
-	number, err := s.client.Incr(ctx, generationKey).Result()
-	if err != nil {
-		return Rebuilt{}, unavailable("numbering a generation of "+name, err)
-	}
-	fresh := newGeneration(s.client, slot.view, int(number))
-	b := &builder{generation: fresh, progress: &slot.progress, follower: s.store.Follow(ctx, domain.Position{})}
-	defer b.follower.Close()
-	rebuilt, doomed, err := s.rebuild(ctx, slot, b)
-	if err != nil {
-		err = fmt.Errorf("rebuilding %s: %w", name, err)
-	}
-	if doomed == nil {
-		return rebuilt, err
-	}
-	if dropErr := doomed.drop(context.WithoutCancel(ctx)); dropErr != nil {
-		s.log.WarnContext(ctx, "an old generation could not be removed", slog.String("view", name),
-			slog.Int("generation", doomed.number), slog.Any("error", dropErr))
-	}
-	return rebuilt, err
-}
-
-// rebuild catches up twice: first at leisure, then, with the live view held
-// still, for the rest. It returns the generation that is read no more, or never
-// was; nil if that is not known.
-func (s *Set) rebuild(ctx context.Context, slot *slot, b *builder) (rebuilt Rebuilt, doomed *Generation, err error) {
-	fresh := b.generation
-	live := slot.live.Load()
-	if live == nil {
-		return Rebuilt{}, fresh, unavailable("rebuilding "+slot.view.name(), errNotStarted)
-	}
-	target, err := s.target(ctx, live)
-	if err != nil {
-		return Rebuilt{}, fresh, err
-	}
-	if err := b.build(ctx, target); err != nil {
-		return Rebuilt{}, fresh, err
-	}
-	s.applying.Lock()
-	defer s.applying.Unlock()
-	if slot.live.Load() != live {
-		return Rebuilt{}, fresh, errReplaced
-	}
-	if target, err = s.target(ctx, live); err != nil {
-		return Rebuilt{}, fresh, err
-	}
-	if err := b.build(ctx, target); err != nil {
-		return Rebuilt{}, fresh, err
-	}
-	rebuilt = Rebuilt{Name: slot.view.name(), Generation: fresh.number, Events: b.done.Events, Position: b.done.Position}
-	if rebuilt.Before, err = live.Hash(ctx); err != nil {
-		return Rebuilt{}, fresh, err
-	}
-	if rebuilt.Hash, err = fresh.Hash(ctx); err != nil {
-		return Rebuilt{}, fresh, err
-	}
-	if !rebuilt.Equal() {
-		s.log.ErrorContext(ctx, "a view differed from the log and was replaced", slog.String("view", rebuilt.Name),
-			slog.String("position", rebuilt.Position.String()), slog.String("before", rebuilt.Before), slog.String("after", rebuilt.Hash))
-	}
-	if err := ctx.Err(); err != nil {
-		return Rebuilt{}, fresh, err
-	}
-	if known, err := s.change(context.WithoutCancel(ctx), slot.view, fresh); err != nil {
-		if !known {
-			fresh = nil
-		}
-		return Rebuilt{}, fresh, err
-	}
-	slot.live.Store(fresh)
-	return rebuilt, live, nil
-}
-
-// target is where the live view stands, or the end of the log if that is
-// earlier: a view that claims more than there is was tampered with, or belongs to
-// another log, and nobody must wait for what does not come.
-func (s *Set) target(ctx context.Context, live *Generation) (domain.Position, error) {
-	cursor, err := live.Cursor(ctx)
-	if err != nil {
-		return domain.Position{}, err
-	}
-	head, err := s.store.Head(ctx)
-	if err != nil {
-		return domain.Position{}, err
-	}
-	if head.Compare(cursor) < 0 {
-		return head, nil
-	}
-	return cursor, nil
-}
-
-// change makes a generation the one that is read. A lost answer does not mean a
-// lost write, so after an error it looks; where it can't see, known is false and
-// neither generation may be removed: the next Start may find either of them.
-func (s *Set) change(ctx context.Context, v view, to *Generation) (known bool, err error) {
-	if err = s.activate(ctx, v, to.number); err == nil {
-		return true, nil
-	}
-	active, readErr := s.client.HGet(ctx, activeKey, v.name()).Result()
-	if readErr != nil {
-		return false, errors.Join(err, readErr)
-	}
-	if active == activeValue(v, to.number) {
-		return true, nil
-	}
-	return true, err
-}
-
-// builder applies the log to a new generation, up to a position and no further.
-type builder struct {
-	generation *Generation
-	follower   *eventstore.Follower
-	progress   interface{ Store(*Progress) }
-	done       Progress
-	ahead      []eventstore.Record // read, not applied: after the last target
-}
-
-func (b *builder) build(ctx context.Context, target domain.Position) error {
-	for b.done.Position.Compare(target) < 0 {
-		records := b.ahead
-		b.ahead = nil
-		if len(records) == 0 {
-			next, err := b.follower.Next(ctx, feed.MaxSlice)
-			if err != nil {
-				return err
+// Tend does the rebuilds that were asked for, and removes generations that nobody
+// reads any more, until ctx ends. The process that writes the views must run it.
+func (s *Set) Tend(ctx context.Context) error {
+	news := s.hub.listen(rebuildsTopic)
+	defer news.close()
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	tidy := true
+	for attempt := 0; ctx.Err() == nil; {
+		err := s.tend(ctx, tidy)
+		if err == nil {
+			attempt, tidy = 0, false
+			select {
+			case <-tick.C:
+			case <-news.C:
+			case <-ctx.Done():
 			}
-			records = next.Records
+			continue
 		}
-		slice := feed.Slice{After: b.done.Position}
-		for i := range records {
-			if records[i].Position.Compare(target) > 0 {
-				b.ahead = records[i:]
-				break
-			}
-			event, _ := feed.Decode(&records[i]) // what is not ours has its place and no more, as in the feed
-			slice.Events = append(slice.Events, event)
-		}
-		if _, _, err := b.generation.Apply(ctx, slice); err != nil {
+		s.log.WarnContext(ctx, "rebuilds have to wait", slog.Any("error", err))
+		_ = backoff.Wait(ctx, attempt, 50*time.Millisecond, 2*time.Second)
+		attempt++
+	}
+	return nil
+}
+
+// tend does everything that is to be done now. With an error some of it is left.
+func (s *Set) tend(ctx context.Context, tidy bool) error {
+	if s.slots[0].live.Load() == nil {
+		return unavailable("rebuilding", errNotStarted)
+	}
+	all, err := s.Rebuilds(ctx)
+	if err != nil {
+		return err
+	}
+	if tidy {
+		if err := s.tidy(ctx, all); err != nil {
 			return err
 		}
-		if n := len(slice.Events); n > 0 {
-			b.done = Progress{b.done.Events + int64(n), slice.Events[n-1].Position}
-			done := b.done
-			b.progress.Store(&done)
+	}
+	var jobs []*job
+	for _, slot := range s.slots {
+		p, ok := all[slot.view.name()]
+		if !ok || p.State.Over() {
+			continue
+		}
+		j, err := s.accept(ctx, slot)
+		if err != nil {
+			return err
+		}
+		if j != nil {
+			jobs = append(jobs, j)
+		}
+	}
+	if len(jobs) == 0 {
+		return nil
+	}
+	return s.rebuild(ctx, jobs)
+}
+
+// tidy removes generations that are neither read nor being built: a process may
+// have died before it came to that.
+func (s *Set) tidy(ctx context.Context, rebuilds map[string]Progress) error {
+	known, err := s.client.SMembers(ctx, generationsKey).Result()
+	if err != nil {
+		return unavailable("reading which generations there are", err)
+	}
+	active, err := s.client.HGetAll(ctx, activeKey).Result()
+	if err != nil {
+		return unavailable("reading which views are active", err)
+	}
+	for _, id := range known {
+		name, number, _ := strings.Cut(id, ":")
+		n, err := strconv.Atoi(number)
+		if err != nil || n == parseBuild(active[name]).number {
+			continue
+		}
+		if p, ok := rebuilds[name]; ok && !p.State.Over() && p.Generation == n {
+			continue
+		}
+		slot, err := s.slot(name)
+		if err != nil {
+			continue // a view of a later version of ours
+		}
+		if err := s.discard(ctx, s.generation(slot.view, n)); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// job is one rebuild under way.
+type job struct {
+	set  *Set
+	slot *slot
+
+	mu       sync.Mutex
+	progress Progress
+	noted    string // the progress in Redis
+	began    time.Time
+	at       int64 // events that were done when it began
+	fresh    *Generation
+	writers  []*writer
+
+	ctx    context.Context //nolint:containedctx // a job's own: it may be cancelled while others go on
+	cancel context.CancelCauseFunc
+	slices chan feed.Slice
+	failed error // set by the goroutine that reads slices, before it ends
+}
+
+var errCancelled = errors.New("cancelled")
+
+// accept makes a job of a rebuild that was asked for, or goes on with one that a
+// process before us left.
+func (s *Set) accept(ctx context.Context, slot *slot) (*job, error) {
+	p, text, err := s.readProgress(ctx, slot.view.name())
+	if err != nil || text == "" || p.State.Over() {
+		return nil, err
+	}
+	j := &job{set: s, slot: slot, progress: p, noted: text, slices: make(chan feed.Slice, 2)}
+	if live := slot.live.Load(); p.Generation != 0 && live != nil && live.number == p.Generation {
+		return nil, j.end(ctx, RebuildDone, nil) // switched, but the answer was lost
+	}
+	if p.Generation != 0 {
+		j.fresh = s.generation(slot.view, p.Generation)
+	}
+	if p.State == RebuildCancelling {
+		return nil, j.giveUp(ctx, RebuildCancelled, nil)
+	}
+	return j, nil
+}
+
+// note changes the progress and writes it; a rebuild that somebody has cancelled
+// meanwhile is cancelled here too.
+func (j *job) note(ctx context.Context, change func(*Progress)) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	change(&j.progress)
+	j.progress.UpdatedAt = time.Now().UTC()
+	for range maxLooks {
+		after, changed, err := j.set.swapProgress(ctx, j.progress.View, j.noted, j.progress)
+		if err != nil {
+			return err
+		}
+		if changed {
+			j.noted = after
+			return nil
+		}
+		now, text, err := j.set.readProgress(ctx, j.progress.View)
+		if err != nil {
+			return err
+		}
+		j.noted = text
+		if text == after { // our own write, whose answer was lost
+			return nil
+		}
+		if now.ID != j.progress.ID || now.State == RebuildCancelling {
+			if !j.progress.State.Over() {
+				if j.cancel != nil {
+					j.cancel(errCancelled)
+				}
+				return errCancelled
+			}
+		}
+	}
+	return unavailable("noting the rebuild of "+j.progress.View, errors.New("others write it all the time"))
+}
+
+func (j *job) end(ctx context.Context, state RebuildState, why error) error {
+	err := j.note(ctx, func(p *Progress) {
+		p.State, p.EndedAt = state, time.Now().UTC()
+		if why != nil {
+			p.Error = why.Error()
+		}
+	})
+	j.set.tell(ctx, j.set.sight.at(), map[string]struct{}{rebuildsTopic: {}})
+	return err
+}
+
+// giveUp removes the half-built generation and says what became of the rebuild.
+func (j *job) giveUp(ctx context.Context, state RebuildState, why error) error {
+	if j.fresh != nil {
+		if err := j.set.discard(ctx, j.fresh); err != nil {
+			return err
+		}
+	}
+	return j.end(ctx, state, why)
+}
+
+// begin finds or makes the generation that is built.
+func (j *job) begin(ctx context.Context, fence int64) (err error) {
+	if j.fresh != nil {
+		j.writers, err = j.fresh.takeOver(ctx, fence)
+		if err == nil || !errors.Is(err, ErrGap) {
+			return err
+		}
+	}
+	if j.fresh, err = j.set.register(ctx, j.slot.view); err != nil {
+		return err
+	}
+	j.writers, err = j.fresh.takeOver(ctx, fence)
+	return err
+}
+
+func (j *job) cursor() Cursor { return lowestWriter(j.writers) }
+
+// rebuild does jobs in one pass over the log. A job that fails for good, or is
+// cancelled, ends alone; an error is one after which all that are left are tried
+// again.
+func (s *Set) rebuild(ctx context.Context, jobs []*job) error {
+	s.applying.Lock()
+	fence := s.fence
+	s.applying.Unlock()
+	if fence == 0 {
+		return unavailable("rebuilding", errNotStarted)
+	}
+	for _, j := range jobs {
+		j.ctx, j.cancel = context.WithCancelCause(ctx)
+		defer j.cancel(nil)
+		if err := j.begin(ctx, fence); err != nil {
+			return err
+		}
+		j.began, j.at = time.Now(), j.cursor().Events
+		err := j.note(ctx, func(p *Progress) { p.State, p.Generation, p.Error = RebuildBuilding, j.fresh.number, "" })
+		if err != nil && !errors.Is(err, errCancelled) {
+			return err
+		}
+	}
+	err := s.build(ctx, jobs)
+	for _, j := range jobs {
+		if err != nil && context.Cause(j.ctx) == nil { //nolint:contextcheck // the job's own
+			j.cancel(err)
+		}
+	}
+	var comparing sync.WaitGroup
+	problems := make([]error, len(jobs))
+	for i, j := range jobs {
+		comparing.Go(func() { problems[i] = s.finish(ctx, j) })
+	}
+	comparing.Wait()
+	return errors.Join(problems...)
+}
+
+// finish compares a job's build with the live one and switches over, or clears up
+// after one that ended before.
+func (s *Set) finish(ctx context.Context, j *job) error {
+	err := context.Cause(j.ctx) //nolint:contextcheck // the job's own
+	if err == nil {
+		err = s.compareAndSwitch(j) //nolint:contextcheck // within the job's own
+	}
+	if err != nil {
+		s.detach(j)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err() // the next to write the views goes on
+	case errors.Is(err, errCancelled):
+		return j.giveUp(ctx, RebuildCancelled, nil)
+	case domain.ClassOf(err) == domain.ClassTransient || errors.Is(err, ErrGap):
+		return err
+	default:
+		s.log.ErrorContext(ctx, "a rebuild failed", slog.String("view", j.progress.View), slog.Any("error", err))
+		return j.giveUp(ctx, RebuildFailed, err)
+	}
+}
+
+func (s *Set) detach(j *job) {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	if len(j.slot.shadow) > 0 && j.slot.shadow[0] == j.writers[0] {
+		j.slot.shadow = nil
+	}
+}
+
+// build applies the log to the jobs' generations until they are where the live
+// ones are, and from then on lets Apply write both.
+func (s *Set) build(ctx context.Context, jobs []*job) error {
+	from := domain.EndPosition
+	limit := 0
+	for _, j := range jobs {
+		if at := j.cursor().Position; at.Compare(from) < 0 {
+			from = at
+		}
+		if r := j.progress.Rate; r > 0 && (limit == 0 || r < limit) {
+			limit = r
+		}
+	}
+	source := &source{follower: s.store.Follow(ctx, from), at: from, limiter: rate.NewLimiter(rate.Inf, 0)}
+	defer source.follower.Close()
+	if limit > 0 {
+		source.limiter = rate.NewLimiter(rate.Limit(limit), feed.MaxSlice)
+	}
+	noted, stopNoting := context.WithCancel(ctx)
+	var noting sync.WaitGroup
+	noting.Go(func() { s.noteProgress(noted, jobs) })
+	defer noting.Wait()
+	defer stopNoting()
+	if err := s.read(ctx, source, jobs); err != nil {
+		return err
+	}
+	// The rest with the live views held still: it is what came since the last look.
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	target, _, err := s.target()
+	if err != nil {
+		return err
+	}
+	for source.at.Compare(target) < 0 {
+		slice, err := source.next(ctx, target)
+		if err != nil {
+			return err
+		}
+		for _, j := range jobs {
+			if context.Cause(j.ctx) == nil { //nolint:contextcheck // the job's own
+				if err := j.apply(ctx, slice); err != nil {
+					j.cancel(err)
+				}
+			}
+		}
+	}
+	for _, j := range jobs {
+		if context.Cause(j.ctx) == nil { //nolint:contextcheck // the job's own
+			j.slot.shadow = j.writers
+		}
+	}
+	return nil
+}
+
+// maxRounds is how often a rebuild runs after the live views before it holds them
+// still.
+const maxRounds = 8
+
+// read brings the jobs close to where the live views are. Each job has a
+// goroutine of its own: while Redis is busy with one view, another folds.
+func (s *Set) read(ctx context.Context, source *source, jobs []*job) error {
+	var working sync.WaitGroup
+	for _, j := range jobs {
+		working.Go(func() { j.run() }) //nolint:contextcheck // the job's own
+	}
+	defer func() {
+		for _, j := range jobs {
+			close(j.slices)
+		}
+		working.Wait()
+	}()
+	for range maxRounds {
+		s.applying.Lock()
+		target, total, err := s.target()
+		s.applying.Unlock()
+		if err != nil {
+			return err
+		}
+		behind := 0
+		for source.at.Compare(target) < 0 {
+			slice, err := source.next(ctx, target)
+			if err != nil {
+				return err
+			}
+			behind += len(slice.Events)
+			busy := false
+			for _, j := range jobs {
+				j.expect(total)
+				select {
+				case j.slices <- slice:
+					busy = true
+				case <-j.ctx.Done():
+				}
+			}
+			if !busy {
+				return nil
+			}
+		}
+		if behind <= feed.MaxSlice {
+			break
+		}
+	}
+	return nil
+}
+
+// target is where the live views stand, and how many events that is. applying must
+// be held.
+func (s *Set) target() (domain.Position, int64, error) {
+	lowest := Cursor{Position: domain.EndPosition}
+	for _, slot := range s.slots {
+		if len(slot.writers) == 0 {
+			return domain.Position{}, 0, unavailable("rebuilding", errNotStarted)
+		}
+		if c := lowestWriter(slot.writers); c.Position.Compare(lowest.Position) < 0 {
+			lowest = c
+		}
+	}
+	return lowest.Position, lowest.Events, nil
+}
+
+func (j *job) expect(total int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.progress.Total = total
+}
+
+func (j *job) run() {
+	for slice := range j.slices {
+		if context.Cause(j.ctx) != nil {
+			continue // who sends must not wait
+		}
+		if err := j.apply(j.ctx, slice); err != nil {
+			j.cancel(err)
+		}
+	}
+}
+
+func (j *job) apply(ctx context.Context, slice feed.Slice) error {
+	for _, w := range j.writers {
+		if _, err := w.apply(ctx, slice); err != nil {
+			return err
+		}
+	}
+	at := j.cursor()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.progress.Events, j.progress.Position = at.Events, at.Position.String()
+	if took := time.Since(j.began).Seconds(); took > 0 {
+		j.progress.PerSecond = float64(at.Events-j.at) / took
+	}
+	return nil
+}
+
+func (s *Set) noteProgress(ctx context.Context, jobs []*job) {
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		for _, j := range jobs {
+			if context.Cause(j.ctx) == nil { //nolint:contextcheck // the job's own
+				_ = j.note(ctx, func(*Progress) {}) // what is not noted now is in a moment
+			}
+		}
+	}
+}
+
+// source reads the log for rebuilds, in slices that end at a target at the latest.
+type source struct {
+	follower *eventstore.Follower
+	at       domain.Position
+	ahead    []eventstore.Record // read, not handed out: after the last target
+	limiter  *rate.Limiter
+}
+
+// rebuildSlice is the most events of a slice: the larger, the fewer round trips and
+// commands; readers wait while Redis writes one.
+const rebuildSlice = 2048
+
+func (s *source) next(ctx context.Context, target domain.Position) (feed.Slice, error) {
+	most := rebuildSlice
+	if s.limiter.Limit() != rate.Inf {
+		most = min(most, s.limiter.Burst())
+	}
+	for len(s.ahead) < most && (len(s.ahead) == 0 || s.ahead[len(s.ahead)-1].Position.Compare(target) < 0) {
+		next, err := s.follower.Next(ctx, most-len(s.ahead))
+		if err != nil {
+			return feed.Slice{}, fmt.Errorf("reading the log for a rebuild: %w", err)
+		}
+		s.ahead = append(s.ahead, next.Records...)
+	}
+	slice := feed.Slice{After: s.at}
+	for i := range s.ahead {
+		if s.ahead[i].Position.Compare(target) > 0 {
+			break
+		}
+		event, _ := feed.Decode(&s.ahead[i]) // what is not ours has its place and no more, as in the feed
+		slice.Events = append(slice.Events, event)
+	}
+	s.ahead = s.ahead[len(slice.Events):]
+	if len(slice.Events) == 0 {
+		s.at = target // nothing of ours up to there
+		return slice, nil
+	}
+	s.at = slice.Events[len(slice.Events)-1].Position
+	if s.limiter.Limit() == rate.Inf {
+		return slice, nil
+	}
+	return slice, s.limiter.WaitN(ctx, len(slice.Events))
+}
+
+// compareAndSwitch compares a build with the live one and makes it the one that
+// is read. Apply writes both meanwhile.
+func (s *Set) compareAndSwitch(j *job) error {
+	ctx := j.ctx
+	err := j.note(ctx, func(p *Progress) { p.State = RebuildComparing })
+	if err != nil {
+		return err
+	}
+	found, err := s.compare(ctx, j)
+	if err != nil {
+		return err
+	}
+	err = j.note(ctx, func(p *Progress) { p.Keys, p.Differing, p.Different = found.keys, found.differing, found.some })
+	if err != nil {
+		return err
+	}
+	if found.differing > 0 {
+		s.log.ErrorContext(ctx, "a view differed from the log and is replaced", slog.String("view", j.progress.View),
+			slog.Int64("keys", found.differing), slog.Any("some", found.some))
+	}
+	old, err := s.swap(ctx, j)
+	if err != nil {
+		return err
+	}
+	leave := context.WithoutCancel(ctx)
+	if err := j.end(leave, RebuildDone, nil); err != nil {
+		return err // found by accept
+	}
+	if err := s.discard(leave, old); err != nil {
+		s.log.WarnContext(leave, "an old generation could not be removed yet", slog.String("view", j.progress.View),
+			slog.Int("generation", old.number), slog.Any("error", err))
+	}
+	return nil
+}
+
+// swap makes the job's build the one that is read.
+func (s *Set) swap(ctx context.Context, j *job) (old *Generation, err error) {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	if err := attached(j); err != nil {
+		return nil, err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.activate(context.WithoutCancel(ctx), j.slot.view, j.fresh.number); err != nil {
+		s.letGo(errors.Is(err, ErrFenced)) // whether it is active now only Redis knows
+		return nil, err
+	}
+	old = j.slot.writers[0].generation
+	j.slot.writers, j.slot.shadow = j.writers, nil
+	j.slot.live.Store(j.fresh)
+	s.tell(context.WithoutCancel(ctx), s.sight.at(), nil)
+	return old, nil
+}
+
+// attached tells whether Apply still writes the job's build beside the live one.
+func attached(j *job) error {
+	if len(j.slot.writers) == 0 || len(j.slot.shadow) == 0 || j.slot.shadow[0] != j.writers[0] {
+		return unavailable("rebuilding "+j.progress.View, errors.New("the views were started again meanwhile"))
+	}
+	return nil
+}
+
+// comparison is what became of comparing two builds.
+type comparison struct {
+	keys, differing int64
+	some            []string
+}
+
+const (
+	maxSome      = 8    // keys named that differ
+	maxPiece     = 4000 // elements that are compared while Apply waits
+	scanCompared = 200  // keys whose sizes are asked for at a time
+)
+
+// compare looks whether every key of either build is the same in the other. The
+// two are compared piece by piece, each piece at a moment when both stand at the
+// same position; Apply waits for a piece, not for all.
+func (s *Set) compare(ctx context.Context, j *job) (comparison, error) {
+	var found comparison
+	differs := func(rest string) {
+		found.differing++
+		if len(found.some) < maxSome {
+			found.some = append(found.some, rest)
+		}
+	}
+	live := j.slot.writers[0].generation
+	for i := range live.parts {
+		a, b := live.parts[i].prefix, j.fresh.parts[i].prefix
+		seen := make(map[string]struct{})
+		err := scan(ctx, s.client, a, func(names []string) error {
+			rests := make([]string, 0, len(names))
+			for _, name := range names {
+				rest := strings.TrimPrefix(name, a)
+				if _, twice := seen[rest]; !twice {
+					seen[rest] = struct{}{}
+					rests = append(rests, rest)
+				}
+			}
+			found.keys += int64(len(rests))
+			for some := range slices.Chunk(rests, scanCompared) {
+				if err := s.compareKeys(ctx, j, a, b, some, differs); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return comparison{}, err
+		}
+		err = scan(ctx, s.client, b, func(names []string) error {
+			var extra []string
+			for _, name := range names {
+				rest := strings.TrimPrefix(name, b)
+				if _, known := seen[rest]; !known {
+					seen[rest] = struct{}{}
+					extra = append(extra, rest)
+				}
+			}
+			found.keys += int64(len(extra))
+			for some := range slices.Chunk(extra, scanCompared) { // new since, or in this build alone
+				if err := s.compareKeys(ctx, j, a, b, some, differs); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return comparison{}, err
+		}
+	}
+	slices.Sort(found.some)
+	return found, nil
+}
+
+// compareKeys compares keys, as many at a time as fit into a piece.
+func (s *Set) compareKeys(ctx context.Context, j *job, a, b string, rests []string, differs func(string)) error {
+	sizes, err := sizesOf(ctx, s.client, a, rests)
+	if err != nil {
+		return err
+	}
+	for len(rests) > 0 {
+		n, elements := 0, int64(0)
+		for n < len(rests) && (n == 0 || elements+sizes[rests[n]].elements <= maxPiece) {
+			elements += sizes[rests[n]].elements
+			n++
+		}
+		some := rests[:n]
+		rests = rests[n:]
+		if n == 1 && sizes[some[0]].kind == "list" && elements > maxPiece {
+			if err := s.compareList(ctx, j, a, b, some[0], differs); err != nil {
+				return err
+			}
+			continue
+		}
+		var left, right map[string]string
+		err := s.still(ctx, j, func() (err error) {
+			if left, err = digests(ctx, s.client, a, some); err != nil {
+				return err
+			}
+			right, err = digests(ctx, s.client, b, some)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if !maps.Equal(left, right) {
+			for _, rest := range some {
+				if left[rest] != right[rest] {
+					differs(rest)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// compareList compares two long lists in stretches. They only grow at their ends.
+func (s *Set) compareList(ctx context.Context, j *job, a, b, rest string, differs func(string)) error {
+	for from := int64(0); ; from += maxPiece {
+		var left, right []string
+		err := s.still(ctx, j, func() (err error) {
+			if left, err = s.client.LRange(ctx, a+rest, from, from+maxPiece-1).Result(); err != nil {
+				return unavailable("comparing "+rest, err)
+			}
+			right, err = s.client.LRange(ctx, b+rest, from, from+maxPiece-1).Result()
+			return unavailable("comparing "+rest, err)
+		})
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(left, right) {
+			differs(rest)
+			return nil
+		}
+		if len(left) < maxPiece {
+			return nil
+		}
+	}
+}
+
+// still runs fn while nothing is applied.
+func (s *Set) still(ctx context.Context, j *job, fn func() error) error {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if err := attached(j); err != nil {
+		return err
+	}
+	return fn()
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -124,80 +126,176 @@ func escapeGlob(text string) string {
 // drop removes every key below prefix.
 func drop(ctx context.Context, client redis.UniversalClient, prefix string) error {
 	return scan(ctx, client, prefix, func(keys []string) error {
-		return unavailable("dropping "+prefix, client.Unlink(ctx, keys...).Err())
+		return unavailable("dropping "+prefix, unlink(ctx, client, keys))
 	})
+}
+
+// unlink removes keys one by one: on a cluster those of a scan may be of several
+// slots.
+func unlink(ctx context.Context, client redis.UniversalClient, keys []string) error {
+	_, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, key := range keys {
+			p.Unlink(ctx, key)
+		}
+		return nil
+	})
+	return err
 }
 
 // hashKeys is a SHA-256 over all keys below prefix and what they hold, without
 // the prefix itself: equal hashes mean equal views. Nothing may write meanwhile.
 func hashKeys(ctx context.Context, client redis.UniversalClient, prefix string) (string, error) {
-	// Keys are hashed one by one and the digests sorted, so memory is 32 bytes a key.
-	var digests [][sha256.Size]byte
-	err := scan(ctx, client, prefix, func(keys []string) error {
-		kinds := make([]*redis.StatusCmd, len(keys))
-		if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for i, key := range keys {
-				kinds[i] = p.Type(ctx, key)
-			}
-			return nil
-		}); err != nil {
-			return unavailable("hashing "+prefix, err)
+	// Keys are hashed one by one and the digests sorted, so memory is a few dozen
+	// bytes a key.
+	var all []string
+	err := scan(ctx, client, prefix, func(names []string) error {
+		rests := make([]string, len(names))
+		for i, name := range names {
+			rests[i] = strings.TrimPrefix(name, prefix)
 		}
-		values := make([]func(io.Writer), len(keys))
-		if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for i, key := range keys {
-				values[i] = queueDump(ctx, p, key, kinds[i].Val())
-			}
-			return nil
-		}); err != nil {
-			return unavailable("hashing "+prefix, err)
+		found, err := digests(ctx, client, prefix, rests)
+		for _, digest := range found {
+			all = append(all, digest)
 		}
-		for i, key := range keys {
-			digest := sha256.New()
-			fmt.Fprintf(digest, "%s\x00%s\x00", strings.TrimPrefix(key, prefix), kinds[i].Val())
-			values[i](digest)
-			digests = append(digests, [sha256.Size]byte(digest.Sum(nil)))
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return "", err
 	}
-	slices.SortFunc(digests, func(a, b [sha256.Size]byte) int { return slices.Compare(a[:], b[:]) })
+	slices.Sort(all)
 	total := sha256.New()
-	for _, d := range slices.Compact(digests) { // a scan may return a key twice
-		total.Write(d[:])
+	for _, digest := range slices.Compact(all) { // a scan may return a key twice
+		total.Write([]byte(digest))
 	}
 	return hex.EncodeToString(total.Sum(nil)), nil
 }
 
-// queueDump asks for a key's value and returns what writes it in a fixed order.
+// digests are SHA-256 over keys, what is below the prefix of their names, and what
+// they hold. A key that does not exist has none.
+func digests(ctx context.Context, client redis.UniversalClient, prefix string, rests []string) (map[string]string, error) {
+	kinds, err := kindsOf(ctx, client, prefix, rests)
+	if err != nil {
+		return nil, err
+	}
+	values := make([]func(io.Writer), len(rests))
+	if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, rest := range rests {
+			values[i] = queueDump(ctx, p, prefix+rest, kinds[i])
+		}
+		return nil
+	}); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, unavailable("hashing "+prefix, err)
+	}
+	found := make(map[string]string, len(rests))
+	for i, rest := range rests {
+		if kinds[i] == "none" {
+			continue
+		}
+		digest := sha256.New()
+		writeTexts(digest, rest, kinds[i])
+		values[i](digest)
+		found[rest] = string(digest.Sum(nil))
+	}
+	return found, nil
+}
+
+func kindsOf(ctx context.Context, client redis.UniversalClient, prefix string, rests []string) ([]string, error) {
+	answers := make([]*redis.StatusCmd, len(rests))
+	if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, rest := range rests {
+			answers[i] = p.Type(ctx, prefix+rest)
+		}
+		return nil
+	}); err != nil {
+		return nil, unavailable("reading what is below "+prefix, err)
+	}
+	kinds := make([]string, len(rests))
+	for i, answer := range answers {
+		kinds[i] = answer.Val()
+	}
+	return kinds, nil
+}
+
+// size is what kind of key one is and how many elements it holds.
+type size struct {
+	kind     string
+	elements int64
+}
+
+func sizesOf(ctx context.Context, client redis.UniversalClient, prefix string, rests []string) (map[string]size, error) {
+	kinds, err := kindsOf(ctx, client, prefix, rests)
+	if err != nil {
+		return nil, err
+	}
+	answers := make(map[string]*redis.IntCmd)
+	if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, rest := range rests {
+			switch kinds[i] {
+			case "list":
+				answers[rest] = p.LLen(ctx, prefix+rest)
+			case "hash":
+				answers[rest] = p.HLen(ctx, prefix+rest)
+			}
+		}
+		return nil
+	}); err != nil {
+		return nil, unavailable("reading what is below "+prefix, err)
+	}
+	sizes := make(map[string]size, len(rests))
+	for i, rest := range rests {
+		sizes[rest] = size{kind: kinds[i], elements: 1}
+		if answer, ok := answers[rest]; ok {
+			sizes[rest] = size{kinds[i], answer.Val()}
+		}
+	}
+	return sizes, nil
+}
+
+// lasting is what counts of a string: of a cursor not who writes it.
+func lasting(key, value string) string {
+	if !strings.HasSuffix(key, ":cursor") {
+		return value
+	}
+	end := strings.LastIndexByte(value, ' ')
+	return value[:max(end, 0)]
+}
+
+// joinHashes makes one hash of those of several parts.
+func joinHashes(hashes []string) string {
+	if len(hashes) == 1 {
+		return hashes[0]
+	}
+	sum := sha256.Sum256([]byte(strings.Join(hashes, "\n")))
+	return hex.EncodeToString(sum[:])
+}
+
+// queueDump asks for a key's value and returns what writes it in a fixed order,
+// each text after its length. No view writes sets: of those, and of other kinds,
+// the kind itself counts.
 func queueDump(ctx context.Context, p redis.Pipeliner, key, kind string) func(io.Writer) {
 	switch kind {
 	case "string":
 		value := p.Get(ctx, key)
-		return func(w io.Writer) { fmt.Fprintf(w, "%q", value.Val()) }
+		return func(w io.Writer) { writeTexts(w, lasting(key, value.Val())) }
 	case "list":
 		value := p.LRange(ctx, key, 0, -1)
-		return func(w io.Writer) { fmt.Fprintf(w, "%q", value.Val()) }
+		return func(w io.Writer) { writeTexts(w, value.Val()...) }
 	case "hash":
 		value := p.HGetAll(ctx, key)
 		return func(w io.Writer) {
-			fields := make([]string, 0, len(value.Val()))
-			for field, v := range value.Val() {
-				fields = append(fields, fmt.Sprintf("%q=%q", field, v))
+			for _, field := range slices.Sorted(maps.Keys(value.Val())) {
+				writeTexts(w, field, value.Val()[field])
 			}
-			slices.Sort(fields)
-			fmt.Fprint(w, fields)
 		}
-	case "set":
-		value := p.SMembers(ctx, key)
-		return func(w io.Writer) {
-			members := value.Val()
-			slices.Sort(members)
-			fmt.Fprintf(w, "%q", members)
-		}
-	default: // no view writes other kinds; the kind itself is in the hash
+	default:
 		return func(io.Writer) {}
+	}
+}
+
+func writeTexts(w io.Writer, texts ...string) {
+	var length [binary.MaxVarintLen64]byte
+	for _, text := range texts {
+		_, _ = w.Write(binary.AppendUvarint(length[:0], uint64(len(text)))) // to a hash: never fails
+		_, _ = io.WriteString(w, text)
 	}
 }

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
@@ -19,42 +22,54 @@ import (
 	"github.com/tradetrail/tradetrail/projections/feed"
 )
 
-const (
-	activeKey     = "tradetrail:{views}:active"     // hash: view -> generation:version
-	generationKey = "tradetrail:{views}:generation" // counter of all generations ever begun
-)
-
 // Set is all views together: what applies slices to them, reads them and
-// rebuilds them. Reading is safe from any goroutine; Apply and Rebuild take
-// turns.
+// rebuilds them. Reading is safe from any goroutine of any process. Of all
+// processes on one Redis one writes: Start takes over, and whoever wrote before
+// can't any more.
 type Set struct {
 	client redis.UniversalClient
 	store  *eventstore.Store
 	log    *slog.Logger
 	hub    *hub
 	slots  []*slot
+	name   string // of this process, among those on one Redis
 
-	applying sync.Mutex // held for the duration of an Apply, of a Start, and of a switch of generations
-	unsure   bool       // an Apply failed: it may have changed what nobody was told of; guarded by applying
-
-	readable domain.Position // where the views must have come before they are read, see Adopt; guarded by applying
-	reached  atomic.Bool     // they have
+	applying sync.Mutex      // held for the duration of an Apply, of a Start, and of a switch of generations
+	fence    int64           // our number as the one that writes; 0: we don't; guarded by applying
+	unsure   bool            // an Apply failed: it may have changed what nobody was told of; guarded by applying
 	applied  domain.Position // the last event that all views have got from us; guarded by applying
+
+	sight sight
 }
 
 // slot is the place of one view.
 type slot struct {
-	view       view
-	live       atomic.Pointer[Generation] // nil until Start has found it
-	rebuilding sync.Mutex
-	progress   atomic.Pointer[Progress] // of the rebuild under way, or nil
+	view    view
+	live    atomic.Pointer[Generation] // the one that is read; nil until it is found
+	writers []*writer                  // of live; nil: not known to be ours; guarded by applying
+	shadow  []*writer                  // of a build that has caught up and waits for the switch; guarded by applying
 }
 
-// NewSet makes the set of all views; it touches nothing until Start.
-func NewSet(client redis.UniversalClient, store *eventstore.Store, log *slog.Logger) *Set {
-	s := &Set{client: client, store: store, log: log, hub: newHub()}
-	s.slots = []*slot{{view: eventsView{}}, {view: ordersView{}}}
-	for _, v := range newOwnersViews() {
+// Options are what views depend on besides the log.
+type Options struct {
+	// Keep is how long the bodies of events stay in Redis, by recorded_at and
+	// against the newest event. Older ones are read from the event store. 0: for
+	// ever.
+	Keep time.Duration
+}
+
+// NewSet makes the set of all views; it touches nothing until Start or Watch.
+func NewSet(client redis.UniversalClient, store *eventstore.Store, log *slog.Logger, options Options) *Set {
+	bodies := eventsView{count: 1, keep: options.Keep}
+	if _, cluster := client.(*redis.ClusterClient); cluster {
+		bodies.count = clusterParts
+	}
+	s := &Set{client: client, store: store, log: log, hub: newHub(), name: uuid.NewString()}
+	for _, v := range []view{
+		bodies, searchView{}, ordersView{}, chainsView{},
+		accountsView(), strategiesView(), usersView(), instrumentsView(), entitiesView{},
+		dailyView{}, latencyView{},
+	} {
 		s.slots = append(s.slots, &slot{view: v})
 	}
 	return s
@@ -81,184 +96,211 @@ func (s *Set) slot(name string) (*slot, error) {
 	}
 }
 
-// Start finds the generation of each view that is read, or begins one where
-// there is none or its version is another. It returns the lowest cursor: where
-// the feed has to begin. It may be called again at any time.
+func (s *Set) generation(v view, number int) *Generation {
+	return newGeneration(s.client, s.log, v, number)
+}
+
+// Start makes this process the one that writes the views, if it is not yet. It
+// finds the generation of each that is read, or begins one where there is none or
+// it is of another version, and returns the lowest cursor: where the feed has to
+// begin. It may be called again at any time, and must be after an Apply failed.
+//
+// Only the holder of the lease may call it: whoever calls it takes over.
 func (s *Set) Start(ctx context.Context) (domain.Position, error) {
-	// A switch of generations must not come between reading which are active and
-	// taking them.
 	s.applying.Lock()
 	defer s.applying.Unlock()
+	lowest, err := s.start(ctx)
+	if err != nil {
+		s.letGo(errors.Is(err, ErrFenced))
+	}
+	return lowest, err
+}
+
+func (s *Set) start(ctx context.Context) (domain.Position, error) {
+	if s.fence == 0 {
+		fence, err := s.draw(ctx, fenceKey)
+		if err != nil {
+			return domain.Position{}, err
+		}
+		s.fence = fence
+	}
 	active, err := s.client.HGetAll(ctx, activeKey).Result()
 	if err != nil {
 		return domain.Position{}, unavailable("reading which views are active", err)
 	}
 	lowest := domain.EndPosition
 	for _, slot := range s.slots {
-		number, version := parseActive(active[slot.view.name()])
-		if number == 0 || version != slot.view.version() {
-			if number, err = s.begin(ctx, slot.view); err != nil {
-				return domain.Position{}, err
-			}
-		}
-		live := slot.live.Load()
-		if live == nil || live.number != number {
-			live = newGeneration(s.client, slot.view, number)
-			slot.live.Store(live)
-			s.unsure = true
-		}
-		cursor, err := live.Cursor(ctx)
+		stand, err := s.take(ctx, slot, parseBuild(active[slot.view.name()]))
 		if err != nil {
 			return domain.Position{}, err
 		}
-		if cursor.Compare(lowest) < 0 {
-			lowest = cursor
+		if stand.Position.Compare(lowest) < 0 {
+			lowest = stand.Position
 		}
 	}
-	s.reached.Store(lowest.Compare(s.readable) >= 0)
+	if err := s.look(ctx); err != nil {
+		return domain.Position{}, err
+	}
 	if s.unsure {
 		// What a failed Apply did after all is before the cursors just read, so it
 		// does not come again and nobody else will wake those who wait for it.
-		s.hub.notifyAll()
+		s.tell(ctx, lowest, nil)
 		s.unsure = false
 	}
 	return lowest, nil
 }
 
-func parseActive(text string) (generation, version int) {
-	g, v, _ := strings.Cut(text, ":")
-	generation, errG := strconv.Atoi(g)
-	version, errV := strconv.Atoi(v)
-	if errG != nil || errV != nil {
-		return 0, 0
+// take makes sure that we are the writer of the build that is read, and returns
+// the cursor that is furthest behind.
+func (s *Set) take(ctx context.Context, slot *slot, active build) (Cursor, error) {
+	if active.fits(slot.view) && len(slot.writers) > 0 && slot.writers[0].generation.number == active.number {
+		cursors, ok, err := slot.writers[0].generation.cursors(ctx)
+		if err != nil {
+			return Cursor{}, err
+		}
+		if ok {
+			for i, w := range slot.writers {
+				switch {
+				case cursors[i].fence > s.fence:
+					return Cursor{}, ErrFenced
+				case cursors[i].String() != w.stands:
+					slot.writers = nil
+					return s.take(ctx, slot, active)
+				}
+			}
+			return lowestOf(cursors), nil
+		}
 	}
-	return generation, version
+	slot.writers, slot.shadow = nil, nil
+	if active.fits(slot.view) {
+		g := s.generation(slot.view, active.number)
+		writers, err := g.takeOver(ctx, s.fence)
+		if err == nil {
+			s.adoptWriters(slot, g, writers)
+			return lowestWriter(writers), nil
+		}
+		if !errors.Is(err, ErrGap) {
+			return Cursor{}, err
+		}
+		// Its cursor is gone: what else there is of it can't be trusted.
+	}
+	g, err := s.register(ctx, slot.view)
+	if err != nil {
+		return Cursor{}, err
+	}
+	writers, err := g.takeOver(ctx, s.fence)
+	if err != nil {
+		return Cursor{}, err
+	}
+	if err := s.activate(ctx, slot.view, g.number); err != nil {
+		return Cursor{}, err
+	}
+	s.adoptWriters(slot, g, writers)
+	return lowestWriter(writers), nil
 }
 
-// begin starts a view from nothing and makes it the one that is read. Processes
-// that do so at the same time agree on one generation.
-func (s *Set) begin(ctx context.Context, v view) (number int, err error) {
-	attempt := func(tx *redis.Tx) error {
-		active, err := tx.HGet(ctx, activeKey, v.name()).Result()
-		if err != nil && !errors.Is(err, redis.Nil) {
-			return err
-		}
-		var version int
-		if number, version = parseActive(active); number != 0 && version == v.version() {
-			return nil
-		}
-		next, err := tx.Incr(ctx, generationKey).Result()
-		if err != nil {
-			return err
-		}
-		number = int(next)
-		_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			p.HSet(ctx, activeKey, v.name(), activeValue(v, number))
-			return nil
-		})
+func (s *Set) adoptWriters(slot *slot, g *Generation, writers []*writer) {
+	slot.writers = writers
+	if live := slot.live.Load(); live == nil || live.number != g.number {
+		slot.live.Store(g)
+		s.unsure = true
+	}
+}
+
+func lowestWriter(writers []*writer) Cursor {
+	cursors := make([]Cursor, len(writers))
+	for i, w := range writers {
+		cursors[i] = w.cursor
+	}
+	return lowestOf(cursors)
+}
+
+// register begins a new generation. From before its first key until after its
+// last it is in the list of those that must not be forgotten.
+func (s *Set) register(ctx context.Context, v view) (*Generation, error) {
+	number, err := s.draw(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g := s.generation(v, int(number))
+	if err := s.client.SAdd(ctx, generationsKey, g.id()).Err(); err != nil {
+		return nil, unavailable("registering a generation of "+v.name(), err)
+	}
+	return g, g.begin(ctx)
+}
+
+// discard removes a generation that is not read (any more).
+func (s *Set) discard(ctx context.Context, g *Generation) error {
+	if err := g.drop(ctx); err != nil {
 		return err
 	}
-	for range maxRaces {
-		if err = s.client.Watch(ctx, attempt, activeKey); !errors.Is(err, redis.TxFailedErr) {
-			break
-		}
+	return unavailable("forgetting a generation of "+g.view.name(), s.client.SRem(ctx, generationsKey, g.id()).Err())
+}
+
+// letGo forgets what is known of the views' cursors: only Redis knows.
+func (s *Set) letGo(fenced bool) {
+	for _, slot := range s.slots {
+		slot.writers, slot.shadow = nil, nil
 	}
-	return number, unavailable("beginning a generation of "+v.name(), err)
+	if fenced {
+		s.fence = 0
+	}
+	s.unsure = true
 }
 
-func activeValue(v view, number int) string {
-	return strconv.Itoa(number) + ":" + strconv.Itoa(v.version())
-}
-
-func (s *Set) activate(ctx context.Context, v view, number int) error {
-	return unavailable("activating a generation of "+v.name(),
-		s.client.HSet(ctx, activeKey, v.name(), activeValue(v, number)).Err())
+// Stop ends this process's turn as the one that writes; the next Start begins
+// another.
+func (s *Set) Stop() {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	s.letGo(true)
 }
 
 // Apply folds a slice into every view and wakes those who wait for what
-// changed. Views that were ahead skip what they have. With an error some views
-// may have applied the slice and others not: apply it again.
+// changed, here and in other processes. Views that were ahead skip what they
+// have. With an error some views may have applied the slice and others not: call
+// Start and apply from where it says.
 func (s *Set) Apply(ctx context.Context, slice feed.Slice) error {
+	if len(slice.Events) == 0 {
+		return nil
+	}
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	// Bodies first, so that who follows a reference seldom has to ask the store.
-	err := s.applyTo(ctx, s.slots[eventsSlot], slice)
-	if err == nil {
-		group, ctx := errgroup.WithContext(ctx)
-		for _, slot := range s.slots[eventsSlot+1:] {
-			group.Go(func() error { return s.applyTo(ctx, slot, slice) })
+	var mu sync.Mutex
+	topics := make(map[string]struct{})
+	group, groupCtx := errgroup.WithContext(ctx)
+	for _, slot := range s.slots {
+		if len(slot.writers) == 0 {
+			return unavailable("applying to "+slot.view.name(), errNotStarted)
 		}
-		err = group.Wait()
+		for _, w := range slices.Concat(slot.writers, slot.shadow) {
+			group.Go(func() error {
+				changed, err := w.apply(groupCtx, slice)
+				mu.Lock()
+				defer mu.Unlock()
+				maps.Copy(topics, changed)
+				return err
+			})
+		}
 	}
-	s.unsure = s.unsure || err != nil
-	if n := len(slice.Events); err == nil && n > 0 {
-		if last := slice.Events[n-1].Position; last.Compare(s.applied) > 0 {
-			s.applied = last
-		}
-		if slice.Events[n-1].Position.Compare(s.readable) >= 0 {
-			s.reached.Store(true)
-		}
-	}
-	return err
-}
-
-func (s *Set) applyTo(ctx context.Context, slot *slot, slice feed.Slice) (err error) {
-	defer func() {
-		// The views run in goroutines of their own: nobody above would see a panic,
-		// and the process would end with all its other views.
-		if p := recover(); p != nil {
-			err = fmt.Errorf("applying to %s: panic: %v\n%s", slot.view.name(), p, debug.Stack())
-		}
-	}()
-	live := slot.live.Load()
-	if live == nil {
-		return unavailable("applying to "+slot.view.name(), errNotStarted)
-	}
-	topics, skipped, err := live.Apply(ctx, slice)
-	if err != nil {
+	last := slice.Events[len(slice.Events)-1].Position
+	if err := group.Wait(); err != nil {
+		s.letGo(errors.Is(err, ErrFenced))
 		return err
 	}
-	if skipped {
-		s.hub.notifyAll() // somebody else applied it, and did not tell us what changed
+	if last.Compare(s.applied) > 0 {
+		s.applied = last
 	}
-	s.hub.notify(topics)
+	s.sight.arrived(last)
+	s.tell(ctx, last, topics)
 	return nil
 }
 
 var errNotStarted = errors.New("the read models are not open yet")
 
-// Status is where one view stands.
-type Status struct {
-	Name       string
-	Version    int
-	Generation int
-	Position   domain.Position
-	Rebuild    *Progress // of the rebuild under way, or nil
-}
-
-// Status tells where every view stands.
-func (s *Set) Status(ctx context.Context) ([]Status, error) {
-	statuses := make([]Status, 0, len(s.slots))
-	for _, slot := range s.slots {
-		live, done, err := s.read(slot)
-		if err != nil {
-			return nil, err
-		}
-		position, err := live.Cursor(ctx)
-		done()
-		if err != nil {
-			return nil, err
-		}
-		statuses = append(statuses, Status{
-			Name: slot.view.name(), Version: slot.view.version(), Generation: live.number,
-			Position: position, Rebuild: slot.progress.Load(),
-		})
-	}
-	return statuses, nil
-}
-
-// Hash is the SHA-256 over everything a view holds, with its position. It holds
-// back the application of events while it runs, so that the two belong together.
+// Hash is the SHA-256 over everything a view holds, with its position. Where the
+// views are written it holds back the application of events while it runs;
+// elsewhere it tries again until nothing was applied meanwhile.
 func (s *Set) Hash(ctx context.Context, name string) (string, domain.Position, error) {
 	slot, err := s.slot(name)
 	if err != nil {
@@ -266,30 +308,37 @@ func (s *Set) Hash(ctx context.Context, name string) (string, domain.Position, e
 	}
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	live, done, err := s.read(slot)
-	if err != nil {
-		return "", domain.Position{}, err
-	}
-	defer done()
-	position, err := live.Cursor(ctx)
-	if err != nil {
-		return "", domain.Position{}, err
-	}
-	hash, err := live.Hash(ctx)
-	return hash, position, err
-}
-
-// read takes the live generation for reading; done must be called.
-func (s *Set) read(slot *slot) (live *Generation, done func(), err error) {
-	for {
+	for range maxHashes {
 		live := slot.live.Load()
 		if live == nil {
-			return nil, nil, unavailable("reading "+slot.view.name(), errNotStarted)
+			return "", domain.Position{}, unavailable("reading "+name, errNotStarted)
 		}
-		live.readers.RLock()
-		if slot.live.Load() == live {
-			return live, live.readers.RUnlock, nil
+		before, ok, err := live.cursor(ctx)
+		if err != nil {
+			return "", domain.Position{}, err
 		}
-		live.readers.RUnlock() // switched between the two lines
+		hash, err := live.hash(ctx)
+		if err != nil {
+			return "", domain.Position{}, err
+		}
+		after, _, err := live.cursor(ctx)
+		if err != nil {
+			return "", domain.Position{}, err
+		}
+		if ok && before == after {
+			return hash, after.Position, nil
+		}
+		if err := s.look(ctx); err != nil {
+			return "", domain.Position{}, err
+		}
+	}
+	return "", domain.Position{}, &domain.Error{
+		Class: domain.ClassTransient, Code: "views_busy", Message: name + " changes faster than it can be hashed here; ask the process that writes it",
 	}
 }
+
+// maxHashes is how often hashing is tried.
+const maxHashes = 5
+
+// id is the generation in the list of those that may have keys.
+func (g *Generation) id() string { return g.view.name() + ":" + strconv.Itoa(g.number) }

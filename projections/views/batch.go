@@ -1,0 +1,104 @@
+package views
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// batch gathers what a slice of events changes in one part of a view: few large
+// commands, each key in as few of them as possible.
+type batch struct {
+	keys     keys
+	commands []*command
+	open     map[string]*command // name + key -> the command that takes more
+	rows     []row
+	topics   map[string]struct{}
+}
+
+type row struct{ name, value string }
+
+type command struct{ args []any } // its name and key first
+
+// maxArgs bounds a command's arguments: Redis runs nothing else meanwhile.
+const maxArgs = 4000
+
+func newBatch(k keys) *batch {
+	return &batch{keys: k, open: make(map[string]*command), topics: make(map[string]struct{})}
+}
+
+func (b *batch) add(name, key string, args ...any) {
+	id := name + " " + key
+	c := b.open[id]
+	if c == nil || len(c.args)+len(args) > maxArgs {
+		c = &command{args: []any{name, key}}
+		b.open[id] = c
+		b.commands = append(b.commands, c)
+	}
+	c.args = append(c.args, args...)
+}
+
+// set writes a row of a table. A row may be set once in a batch.
+func (b *batch) set(table, id, value string) { b.setField(b.keys.bucket(table, id), id, value) }
+
+// setField writes what rows.wantField reads.
+func (b *batch) setField(hash, field, value string) {
+	b.add("HSET", hash, field, value)
+	b.rows = append(b.rows, row{hash + "\x00" + field, value})
+}
+
+// remember tells a memo what the batch has written.
+func (b *batch) remember(m *memo) {
+	for _, r := range b.rows {
+		m.put(r.name, r.value)
+	}
+}
+
+// push appends to a list.
+func (b *batch) push(what, id, value string) { b.add("RPUSH", b.keys.at(what, id), value) }
+
+// touch wakes those who wait for a topic.
+func (b *batch) touch(topic string) { b.topics[topic] = struct{}{} }
+
+// commit writes the batch and the cursor in one step, if the cursor is before. It
+// returns the cursor as it stands: if it is not after, nothing was written. With
+// an error the outcome is unknown.
+func (b *batch) commit(ctx context.Context, client redis.UniversalClient, before, after string) (stands string, err error) {
+	cursor := b.keys.cursor()
+	err = client.Watch(ctx, func(tx *redis.Tx) error {
+		if stands, err = getCursor(ctx, tx, cursor); err != nil || stands != before {
+			return err
+		}
+		if _, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			for _, c := range b.commands {
+				p.Do(ctx, c.args...)
+			}
+			p.Set(ctx, cursor, after, 0)
+			return nil
+		}); err != nil {
+			return err
+		}
+		stands = after
+		return nil
+	}, cursor)
+	switch {
+	case errors.Is(err, redis.TxFailedErr):
+		// Somebody wrote the cursor after we had read it.
+		stands, err = getCursor(ctx, client, cursor)
+	case err != nil && strings.Contains(err.Error(), "WRONGTYPE"):
+		// Somebody else has written below our prefix, and of this slice the rest was
+		// written. Without a cursor the view is made anew.
+		err = errors.Join(err, client.Del(ctx, cursor).Err())
+	}
+	return stands, unavailable("writing below "+b.keys.prefix, err)
+}
+
+func getCursor(ctx context.Context, client redis.Cmdable, key string) (string, error) {
+	stands, err := client.Get(ctx, key).Result()
+	if errors.Is(err, redis.Nil) {
+		return noCursor, nil
+	}
+	return stands, err
+}

@@ -1,0 +1,119 @@
+package views
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/projections/feed"
+)
+
+// latencyView keeps how long each stage of a decision takes: from the event
+// before in the same chain, in the order of the log, by occurred_at. A chain is
+// followed by its order, and before there is one by what it refers to.
+//
+//	h  table  stage -> domain.Histogram as JSON
+//	l  table  <kind>:<id> -> occurred_at of its latest event, nanoseconds since 1970 in base 36
+type latencyView struct{}
+
+func (latencyView) name() string { return Latency }
+func (latencyView) version() int { return 1 }
+
+func (latencyView) fold(ctx context.Context, r reader, events []feed.Event, b *batch) error {
+	read := r.rows()
+	for _, e := range events {
+		for _, id := range chainsOf(e) {
+			read.want("l", id)
+		}
+	}
+	for _, stage := range domain.Stages() {
+		read.want("h", string(stage))
+	}
+	if err := read.read(ctx, r.client); err != nil {
+		return err
+	}
+	latest := make(map[string]string) // as this slice leaves it
+	last := func(id string) (at time.Time, known bool) {
+		text, ok := latest[id]
+		if !ok {
+			text, _ = read.row("l", id)
+		}
+		nanos, err := strconv.ParseInt(text, 36, 64)
+		return time.Unix(0, nanos), err == nil
+	}
+	took := make(map[domain.Stage]*domain.Histogram)
+	for _, e := range events {
+		ids := chainsOf(e)
+		if len(ids) == 0 {
+			continue
+		}
+		before, known := time.Time{}, false
+		for _, id := range ids {
+			if at, ok := last(id); ok && (!known || at.After(before)) {
+				before, known = at, true
+			}
+			if known && e.OrderID != "" {
+				break // an order's own last event, where there is one
+			}
+		}
+		if known {
+			stage := e.Type.Stage()
+			if took[stage] == nil {
+				took[stage] = &domain.Histogram{}
+			}
+			took[stage].Add(e.OccurredAt.Sub(before))
+		}
+		at := strconv.FormatInt(e.OccurredAt.UnixNano(), 36)
+		if e.OrderID != "" {
+			ids = ids[:1]
+		}
+		for _, id := range ids {
+			latest[id] = at
+		}
+	}
+	for id, at := range latest {
+		b.set("l", id, at)
+	}
+	for stage, histogram := range took {
+		text, _ := read.row("h", string(stage))
+		sum, err := parseHistogram(string(stage), text)
+		if err != nil {
+			return err
+		}
+		sum.Merge(*histogram)
+		encoded, err := json.Marshal(sum, json.Deterministic(true))
+		if err != nil {
+			return damaged("latencies of %s that can't be written", stage)
+		}
+		b.set("h", string(stage), string(encoded))
+	}
+	return nil
+}
+
+// chainsOf lists what an event's chain is followed by: its order first.
+func chainsOf(e feed.Event) []string {
+	if e.Event == nil {
+		return nil
+	}
+	var ids []string
+	if e.OrderID != "" {
+		ids = append(ids, orderTopic(e.OrderID))
+	}
+	for _, ref := range domain.Concerns(e.Event) {
+		ids = append(ids, refTopic(ref))
+	}
+	return ids
+}
+
+func parseHistogram(stage, text string) (h domain.Histogram, err error) {
+	if text == "" {
+		return domain.Histogram{}, nil
+	}
+	if err := json.Unmarshal([]byte(text), &h); err != nil {
+		return domain.Histogram{}, damaged("unreadable latencies of %s", stage)
+	}
+	return h, nil
+}

@@ -1,0 +1,59 @@
+package views
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// What all views have in common stands below one hash tag.
+const (
+	activeKey      = "tradetrail:{views}:active"      // hash: view -> the build that is read
+	generationsKey = "tradetrail:{views}:generations" // set: view:number of all that may have keys
+	numbersKey     = "tradetrail:{views}:numbers"     // the last number drawn
+	fenceKey       = "tradetrail:{views}:fence"       // number of the process that writes
+	logKey         = "tradetrail:{views}:log"         // the log that the views were made from
+	rebuildsKey    = "tradetrail:{views}:rebuilds"    // hash: view -> Progress of its last rebuild
+	channel        = "tradetrail:{views}:changes"     // published: news
+)
+
+// drawScript draws a number that was never drawn before, even if Redis has lost
+// the last one: then it begins at the time of day in seconds.
+var drawScript = redis.NewScript(`
+local n = redis.call('INCR', KEYS[1])
+if n < tonumber(ARGV[1]) then
+  n = tonumber(ARGV[1])
+  redis.call('SET', KEYS[1], n)
+end
+if #KEYS > 1 then redis.call('SET', KEYS[2], n) end
+return n`)
+
+// epoch is where the seconds of drawScript begin, which keeps numbers small: they
+// are in every key.
+var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func (s *Set) draw(ctx context.Context, also ...string) (int64, error) {
+	seconds := int64(time.Since(epoch) / time.Second)
+	n, err := drawScript.Run(ctx, s.client, append([]string{numbersKey}, also...), seconds).Int64()
+	return n, unavailable("drawing a number", err)
+}
+
+// activateScript makes a build the one that is read, if the fence still stands.
+var activateScript = redis.NewScript(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+return 1`)
+
+// activate makes a build the one that is read. With an error other than ErrFenced
+// the outcome is unknown.
+func (s *Set) activate(ctx context.Context, v view, number int) error {
+	done, err := activateScript.Run(ctx, s.client, []string{fenceKey, activeKey}, s.fence, v.name(), buildOf(v, number).String()).Int()
+	if err != nil {
+		return unavailable("activating a generation of "+v.name(), err)
+	}
+	if done == 0 {
+		return ErrFenced
+	}
+	return nil
+}
