@@ -1,19 +1,17 @@
 // Package viewstest helps to test what stands on the read models: a Redis of
-// each kind, an event store, and histories of events to put there.
+// each kind, a network to it that fails on demand, an event store, and histories
+// of events to put there.
 package viewstest
 
 import (
-	"bufio"
-	"bytes"
+	"context"
 	"crypto/rand"
-	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -27,31 +25,40 @@ import (
 // 1 on are used, those that are empty, one per test.
 const EnvRedis = "TRADETRAIL_TEST_REDIS"
 
+// envRequire makes a test fail that would otherwise be skipped for want of
+// redis-server: CI must not pass because it tested less.
+const envRequire = "TRADETRAIL_REQUIRE"
+
 // Redis is an empty database that belongs to one test.
 type Redis struct {
 	URL    string // for views.Open; empty for the in-process server, which only Client and Dial reach
 	Client redis.UniversalClient
 
-	options *redis.Options
+	// Server is the one that was started for this test; nil in process, for one
+	// that EnvRedis names, and for a cluster, which has several.
+	Server *Server
+	// Nodes are the servers of a cluster, in the order of their slots. A cluster is
+	// shared: one that a test has changed is not given to another.
+	Nodes []*Server
+
+	options redis.UniversalOptions
+	nodes   []*redis.Client // one for every server
+	unused  int64           // what the servers occupy without data; 0: can't be told
 }
 
 // EachRedis runs a test as a subtest on every kind of Redis that is to be had:
 // always the in-process one; a real one if EnvRedis is set or redis-server is
-// installed.
+// installed; a cluster if redis-server is installed.
 func EachRedis(t *testing.T, test func(t *testing.T, r *Redis)) {
 	t.Run("in process", func(t *testing.T) { test(t, InProcess(t)) })
 	t.Run("redis-server", func(t *testing.T) { test(t, Real(t)) })
+	t.Run("redis cluster", func(t *testing.T) { test(t, Cluster(t)) })
 }
 
 // InProcess is the Redis of a Tradetrail without configuration.
 func InProcess(t testing.TB) *Redis {
 	t.Helper()
-	client, closing, err := views.Open("")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, closing()) })
-	single, ok := client.(*redis.Client)
-	require.True(t, ok)
-	return &Redis{Client: client, options: single.Options()}
+	return open(t, "")
 }
 
 // Real is a database of a real server: of the one that EnvRedis names, else of
@@ -59,11 +66,53 @@ func InProcess(t testing.TB) *Redis {
 // test is skipped.
 func Real(t testing.TB) *Redis {
 	t.Helper()
-	address := os.Getenv(EnvRedis)
-	if address == "" {
-		return open(t, start(t))
+	if address := os.Getenv(EnvRedis); address != "" {
+		return open(t, borrow(t, address))
 	}
-	return open(t, borrow(t, address))
+	return Own(t)
+}
+
+// Own is a server without a disk that is started for this test, whatever EnvRedis
+// says, so that the test may measure it, configure it and kill it.
+func Own(t testing.TB) *Redis {
+	t.Helper()
+	return single(t, "appendonly no")
+}
+
+// Persistent is like Own and has each write on its disk before it answers:
+// nothing that was answered is lost with the process.
+func Persistent(t testing.TB) *Redis {
+	t.Helper()
+	return single(t, "appendonly yes", "appendfsync always")
+}
+
+func single(t testing.TB, settings ...string) *Redis {
+	t.Helper()
+	server, err := startServer(program(t), t.TempDir(), rand.Text(), settings...)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		if err := server.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	r := open(t, server.url())
+	r.Server = server
+	r.unused = r.used(t)
+	return r
+}
+
+// program is the path of redis-server.
+func program(t testing.TB) string {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		missing := t.Skipf
+		if os.Getenv(envRequire) == "1" {
+			missing = t.Fatalf
+		}
+		missing("no test on a real Redis: %v", err)
+	}
+	return path
 }
 
 func open(t testing.TB, address string) *Redis {
@@ -71,48 +120,142 @@ func open(t testing.TB, address string) *Redis {
 	client, closing, err := views.Open(address)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, closing()) })
-	options, err := redis.ParseURL(address)
-	require.NoError(t, err)
-	return &Redis{URL: address, Client: client, options: options}
+	r := &Redis{URL: address, Client: client}
+	// Only what says where the server is and how to get in: all else are the
+	// defaults that views.Open leaves, too.
+	switch client := client.(type) {
+	case *redis.ClusterClient:
+		o := client.Options()
+		r.options = redis.UniversalOptions{
+			Addrs: o.Addrs, IsClusterMode: true,
+			Username: o.Username, Password: o.Password, Protocol: o.Protocol, TLSConfig: o.TLSConfig,
+		}
+		for _, node := range o.Addrs {
+			alone := r.options
+			alone.Addrs, alone.IsClusterMode = []string{node}, false
+			r.nodes = append(r.nodes, redis.NewClient(alone.Simple()))
+		}
+		t.Cleanup(func() {
+			for _, node := range r.nodes {
+				_ = node.Close()
+			}
+		})
+	case *redis.Client:
+		o := client.Options()
+		r.options = redis.UniversalOptions{
+			Addrs: []string{o.Addr}, DB: o.DB,
+			Username: o.Username, Password: o.Password, Protocol: o.Protocol, TLSConfig: o.TLSConfig,
+		}
+		r.nodes = []*redis.Client{client}
+	default:
+		t.Fatalf("views.Open gives a %T", client)
+	}
+	return r
 }
 
 // Dial makes another client of the same database, as another process would.
-func (r *Redis) Dial(t testing.TB) *redis.Client {
+func (r *Redis) Dial(t testing.TB) redis.UniversalClient {
 	t.Helper()
-	options := *r.options
-	client := redis.NewClient(&options)
+	return r.DialWith(t, func(*redis.UniversalOptions) {})
+}
+
+// DialVia is like Dial with connections that dial makes, in a cluster those to
+// every node: Network's, for example.
+func (r *Redis) DialVia(
+	t testing.TB, dial func(ctx context.Context, network, address string) (net.Conn, error),
+) redis.UniversalClient {
+	t.Helper()
+	return r.DialWith(t, func(o *redis.UniversalOptions) { o.Dialer = dial })
+}
+
+// DialThrough is like Dial by way of another address, where something stands
+// that hands on to Address. The other nodes of a cluster are reached directly.
+func (r *Redis) DialThrough(t testing.TB, address string) redis.UniversalClient {
+	t.Helper()
+	return r.DialVia(t, func(ctx context.Context, network, target string) (net.Conn, error) {
+		if target == r.Address() {
+			target = address
+		}
+		return new(net.Dialer).DialContext(ctx, network, target)
+	})
+}
+
+// DialWith is like Dial with other options, such as timeouts: by default a client
+// waits for seconds, several times over, before it gives up.
+func (r *Redis) DialWith(t testing.TB, change func(*redis.UniversalOptions)) redis.UniversalClient {
+	t.Helper()
+	options := r.options
+	options.Addrs = slices.Clone(options.Addrs)
+	change(&options)
+	client := redis.NewUniversalClient(&options)
 	t.Cleanup(func() { _ = client.Close() }) // a test may have closed it already
 	return client
 }
 
-// DialThrough makes a client of the same database by way of another address.
-func (r *Redis) DialThrough(t testing.TB, address string) *redis.Client {
+// Address is where the server listens; in a cluster, the first node.
+func (r *Redis) Address() string { return r.options.Addrs[0] }
+
+// Each calls do with a client of each server, one after another; commands go to
+// this server and are not redirected.
+func (r *Redis) Each(t testing.TB, do func(node *redis.Client)) {
 	t.Helper()
-	options := *r.options
-	options.Addr, options.Network = address, "tcp"
-	client := redis.NewClient(&options)
-	t.Cleanup(func() { _ = client.Close() })
-	return client
+	for _, node := range r.nodes {
+		do(node)
+	}
 }
 
-// Address is where the server listens.
-func (r *Redis) Address() string { return r.options.Addr }
+// Keys lists all keys of all servers, sorted.
+func (r *Redis) Keys(t testing.TB) []string {
+	t.Helper()
+	keys := []string{}
+	r.Each(t, func(node *redis.Client) {
+		some, err := node.Keys(t.Context(), "*").Result()
+		require.NoError(t, err)
+		keys = append(keys, some...)
+	})
+	slices.Sort(keys)
+	return keys
+}
 
-// Flush empties the database in one step. FLUSHDB would do on a real server; the
-// in-process one does not tell it to transactions that watch a key.
+// Flush empties the database, each server in one step. FLUSHDB would do on a real
+// server; the in-process one does not tell it to transactions that watch a key.
 func (r *Redis) Flush(t testing.TB) {
 	t.Helper()
 	if r.URL != "" {
-		require.NoError(t, r.Client.FlushDB(t.Context()).Err())
+		r.Each(t, func(node *redis.Client) { require.NoError(t, node.FlushDB(t.Context()).Err()) })
 		return
 	}
 	for {
-		keys := r.Client.Keys(t.Context(), "*").Val()
+		keys := r.Keys(t)
 		if len(keys) == 0 {
 			return
 		}
 		require.NoError(t, r.Client.Del(t.Context(), keys...).Err())
 	}
+}
+
+// Memory is how many bytes the data occupies, as the servers count it: with what
+// it costs to find and to keep it, without what connections and an empty server
+// need. Only a server that this package started can tell; see Own.
+func (r *Redis) Memory(t testing.TB) int64 {
+	t.Helper()
+	require.Positive(t, r.unused, "only a server of the test's own can tell what the data occupies")
+	return r.used(t) - r.unused
+}
+
+func (r *Redis) used(t testing.TB) (bytes int64) {
+	t.Helper()
+	r.Each(t, func(node *redis.Client) {
+		memory, err := node.InfoMap(t.Context(), "memory").Result()
+		require.NoError(t, err)
+		number := func(name string) int64 {
+			n, err := strconv.ParseInt(memory["Memory"][name], 10, 64)
+			require.NoError(t, err, "%s in %v", name, memory)
+			return n
+		}
+		bytes += number("used_memory") - number("mem_clients_normal") - number("mem_cluster_links")
+	})
+	return bytes
 }
 
 // borrow takes an empty database of a shared server. Tests of other packages run
@@ -159,72 +302,4 @@ func borrow(t testing.TB, address string) string {
 	}, patience, 50*time.Millisecond, "%s=%s has no empty database that is free", EnvRedis, address)
 	parsed.Path = "/" + strconv.Itoa(taken)
 	return parsed.String()
-}
-
-// start runs a redis-server without a disk, on a loopback port and with a
-// password of its own.
-func start(t testing.TB) string {
-	t.Helper()
-	program, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Skipf("no real Redis: %s is not set and redis-server is not installed", EnvRedis)
-	}
-	var output string
-	for range 5 { // a port that was free may be taken by the time that Redis binds it
-		port := freePort(t)
-		password := rand.Text()
-		var ready bool
-		if ready, output = launch(t, program, port, password); ready {
-			return fmt.Sprintf("redis://:%s@127.0.0.1:%d/0", password, port)
-		}
-	}
-	t.Fatalf("redis-server does not start:\n%s", output)
-	return ""
-}
-
-func launch(t testing.TB, program string, port int, password string) (ready bool, output string) {
-	t.Helper()
-	server := exec.CommandContext(cleanupContext(t), program, "-")
-	server.Dir = t.TempDir()
-	server.Stdin = strings.NewReader(fmt.Sprintf( // not as arguments: those are for everybody to see
-		"port %d\nbind 127.0.0.1\nrequirepass %s\nsave \"\"\nappendonly no\ndir %q\n", port, password, server.Dir))
-	stdout, err := server.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, server.Start())
-	var text bytes.Buffer
-	lines := bufio.NewScanner(stdout)
-	for !ready && lines.Scan() {
-		text.WriteString(lines.Text() + "\n")
-		ready = strings.Contains(lines.Text(), "Ready to accept connections")
-	}
-	drained := make(chan struct{})
-	go func() {
-		defer close(drained)
-		for lines.Scan() { // a full pipe would stop the server
-		}
-	}()
-	stop := func() {
-		_ = server.Process.Kill() // nothing in it is worth a farewell
-		<-drained
-		var killed *exec.ExitError
-		if err := server.Wait(); err != nil && !errors.As(err, &killed) {
-			t.Errorf("waiting for redis-server: %v", err)
-		}
-	}
-	if !ready {
-		stop()
-		return false, text.String()
-	}
-	t.Cleanup(stop)
-	return true, ""
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, listener.Close()) }()
-	address, ok := listener.Addr().(*net.TCPAddr)
-	require.True(t, ok)
-	return address.Port
 }
