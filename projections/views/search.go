@@ -2,6 +2,7 @@ package views
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 //
 //	t, T  trails  event type -> its events
 //	d     list    per UTC day of occurred_at: the spans of the log with its events
+//	y     hash    the days that there are
 //	w     hash    open: the span that is being filled and the days it has
 //
 // A span is a stretch of the log: whoever looks for a time reads the spans of its
@@ -49,6 +51,7 @@ func (searchView) fold(ctx context.Context, r reader, events []feed.Event, b *ba
 		}
 		if day := domain.DayOf(e.Event); open.take(e.Position.Commit>>spanShift, day) {
 			b.push("d", day, strconv.FormatUint(open.number, 10))
+			b.add("HSET", r.keys.at("y", ""), day, "")
 		}
 	}
 	if open.begun() && open.String() != text {
@@ -84,10 +87,8 @@ func (s *span) take(number uint64, day string) bool {
 	if number != s.number {
 		*s = span{number: number}
 	}
-	for _, known := range s.days {
-		if known == day {
-			return false
-		}
+	if slices.Contains(s.days, day) {
+		return false
 	}
 	s.days = append(s.days, day)
 	return true
