@@ -1,7 +1,8 @@
 package views_test
 
 import (
-	"fmt"
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -20,7 +21,7 @@ func TestApply_AnySlicing(t *testing.T) {
 	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
 		for seed := range uint64(3) {
 			log := viewstest.Log(withForeign(viewstest.History(seed, 350)))
-			want := straight(t, log)
+			want := straight(t, r, log)
 			r.Flush(t)
 			// Three processes one after the other, each with a part of the log.
 			for i, end := range []int{90, 233, len(log)} {
@@ -28,8 +29,8 @@ func TestApply_AnySlicing(t *testing.T) {
 				drive(t.Context(), t, set, log[:end], seed+uint64(i), never)
 				if end == len(log) {
 					assert.Equal(t, want, hashes(t, set), "seed %d", seed)
-					assertNoDuplicates(t, r.Client)
-					assertNoOtherGenerations(t, r.Client, set)
+					assertNoDuplicates(t, r)
+					assertNoOtherGenerations(t, r, set)
 				}
 			}
 		}
@@ -39,8 +40,8 @@ func TestApply_AnySlicing(t *testing.T) {
 // The same as a property: rapid chooses the cuts and shrinks those that fail.
 func TestApply_AnyCutsProperty(t *testing.T) {
 	log := viewstest.Log(withForeign(viewstest.History(11, 50)))
-	want := straight(t, log)
 	r := viewstest.InProcess(t)
+	want := straight(t, r, log)
 	rapid.Check(t, func(rt *rapid.T) {
 		r.Flush(t)
 		set := openSet(t, r.Client, nil)
@@ -64,21 +65,30 @@ func TestHash_SeesEveryKey(t *testing.T) {
 		set := openSet(t, r.Client, nil)
 		require.NoError(t, set.Apply(t.Context(), viewstest.SliceOf(log, 0, len(log))))
 		want := hashes(t, set)
-		for _, key := range allKeys(t, r.Client) {
-			if key == "tradetrail:{views}:active" || key == "tradetrail:{views}:generation" {
+		ctx := t.Context()
+		for _, key := range r.Keys(t) {
+			if strings.Contains(key, "{views}") {
 				continue
 			}
-			if r.Client.Type(t.Context(), key).Val() == "list" {
-				require.NoError(t, r.Client.RPush(t.Context(), key, "1").Err())
+			switch kind := r.Client.Type(ctx, key).Val(); kind {
+			case "list":
+				require.NoError(t, r.Client.RPush(ctx, key, "1").Err())
 				assert.NotEqual(t, want, hashes(t, set), "a change of %s goes unseen", key)
-				require.NoError(t, r.Client.RPop(t.Context(), key).Err())
-				continue
+				require.NoError(t, r.Client.RPop(ctx, key).Err())
+			case "hash":
+				for field, value := range r.Client.HGetAll(ctx, key).Val() {
+					require.NoError(t, r.Client.HSet(ctx, key, field, value+"0").Err())
+					assert.NotEqual(t, want, hashes(t, set), "a change of %s goes unseen", key)
+					require.NoError(t, r.Client.HSet(ctx, key, field, value).Err())
+					break
+				}
+			default:
+				value, err := r.Client.Get(ctx, key).Result()
+				require.NoError(t, err)
+				require.NoError(t, r.Client.Set(ctx, key, "1"+value, 0).Err())
+				assert.NotEqual(t, want, hashes(t, set), "a change of %s goes unseen", key)
+				require.NoError(t, r.Client.Set(ctx, key, value, 0).Err())
 			}
-			value, err := r.Client.Get(t.Context(), key).Result()
-			require.NoError(t, err)
-			require.NoError(t, r.Client.Append(t.Context(), key, "0").Err())
-			assert.NotEqual(t, want, hashes(t, set), "a change of %s goes unseen", key)
-			require.NoError(t, r.Client.Set(t.Context(), key, value, 0).Err())
 		}
 		assert.Equal(t, want, hashes(t, set))
 	})
@@ -99,42 +109,52 @@ func TestApply_RefusesAGap(t *testing.T) {
 	})
 }
 
-// Two processes apply the same log to one Redis at the same time.
+// Two processes apply the same log to one Redis at the same time, without a lease:
+// each takes over from the other again and again.
 func TestApply_TwoProcesses(t *testing.T) {
 	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
 		for seed := range uint64(2) {
 			r.Flush(t)
 			log := viewstest.Log(viewstest.History(seed, 250))
 			sets := [2]*views.Set{newSet(r.Dial(t), nil), newSet(r.Dial(t), nil)}
-			var starting errgroup.Group
-			for _, set := range sets {
-				starting.Go(func() error { _, err := set.Start(t.Context()); return err })
-			}
-			require.NoError(t, starting.Wait())
-			one, err := sets[0].Status(t.Context())
-			require.NoError(t, err)
-			two, err := sets[1].Status(t.Context())
-			require.NoError(t, err)
-			require.Equal(t, one, two, "both must work on the same generations")
-
-			want := straight(t, log)
+			want := straight(t, r, log)
 			trails := ownerTrails(log)
-			readers := make([]*reading, len(sets))
-			var work errgroup.Group
-			for i, set := range sets {
-				readers[i] = follow(t, set, "ACC-1", &domain.Position{})
+			for _, set := range sets {
+				background(t, set.Watch)
+			}
+			// In turns one takes over while the other goes on as if nothing had happened.
+			stand := 0
+			for round := 0; stand < len(log); round++ {
+				taking, losing := sets[round%2], sets[(round+1)%2]
+				var work errgroup.Group
 				work.Go(func() error {
-					drive(t.Context(), t, set, log, seed*2+uint64(i), isTransient)
+					if err := losing.Apply(t.Context(), viewstest.SliceOf(log, stand, min(stand+9, len(log)))); err != nil && !isTransient(err) {
+						return err
+					}
 					return nil
 				})
+				var at domain.Position
+				work.Go(func() (err error) {
+					if at, err = taking.Start(t.Context()); errors.Is(err, views.ErrFenced) { // it learns that it had lost its turn
+						at, err = taking.Start(t.Context())
+					}
+					return err
+				})
+				require.NoError(t, work.Wait())
+				stand = indexAfter(log, at)
+				to := min(stand+7, len(log))
+				require.NoError(t, taking.Apply(t.Context(), viewstest.SliceOf(log, stand, to)))
+				stand = to
+				require.Less(t, round, 1000)
 			}
-			require.NoError(t, work.Wait())
 			for i, set := range sets {
 				assert.Equal(t, want, hashes(t, set), "process %d", i)
-				assert.Equal(t, trails["ACC-1"], readers[i].until(len(trails["ACC-1"])), "process %d", i)
+				reader := follow(t, set, "ACC-1", &domain.Position{})
+				assert.Equal(t, trails["ACC-1"], reader.until(len(trails["ACC-1"])), "process %d", i)
 			}
-			assertNoDuplicates(t, r.Client)
-			assertNoOtherGenerations(t, r.Client, sets[0])
+			require.NoError(t, sets[0].Tidy(t.Context()))
+			assertNoDuplicates(t, r)
+			assertNoOtherGenerations(t, r, sets[0])
 		}
 	})
 }
@@ -153,7 +173,9 @@ func TestApply_NothingToFold(t *testing.T) {
 			assert.Equal(t, log[2].Position, s.Position)
 			assert.Equal(t, set.Names()[i], s.Name)
 		}
-		assert.Len(t, allKeys(t, r.Client), 2+len(statuses), "only cursors: %s", fmt.Sprint(allKeys(t, r.Client)))
+		for _, key := range r.Keys(t) {
+			assert.True(t, strings.HasSuffix(key, ":cursor") || strings.Contains(key, "{views}"), "only cursors, not %s", key)
+		}
 	})
 }
 

@@ -66,6 +66,27 @@ func (b *batch) touch(topic string) { b.topics[topic] = struct{}{} }
 // returns the cursor as it stands: if it is not after, nothing was written. With
 // an error the outcome is unknown.
 func (b *batch) commit(ctx context.Context, client redis.UniversalClient, before, after string) (stands string, err error) {
+	// A write of ours that was given up may arrive late, and leave the cursor as it
+	// was: that is no reason to fail.
+	for range maxRaces {
+		stands, err = b.try(ctx, client, before, after)
+		if !errors.Is(err, redis.TxFailedErr) {
+			break
+		}
+	}
+	if err != nil && strings.Contains(err.Error(), "WRONGTYPE") {
+		// Somebody else has written below our prefix, and of this slice the rest was
+		// written. Without a cursor the view is made anew.
+		err = errors.Join(err, client.Del(ctx, b.keys.cursor()).Err())
+	}
+	return stands, unavailable("writing below "+b.keys.prefix, err)
+}
+
+// maxRaces is how often a write is tried when somebody else has touched the cursor
+// in the middle of it.
+const maxRaces = 8
+
+func (b *batch) try(ctx context.Context, client redis.UniversalClient, before, after string) (stands string, err error) {
 	cursor := b.keys.cursor()
 	err = client.Watch(ctx, func(tx *redis.Tx) error {
 		if stands, err = getCursor(ctx, tx, cursor); err != nil || stands != before {
@@ -83,16 +104,7 @@ func (b *batch) commit(ctx context.Context, client redis.UniversalClient, before
 		stands = after
 		return nil
 	}, cursor)
-	switch {
-	case errors.Is(err, redis.TxFailedErr):
-		// Somebody wrote the cursor after we had read it.
-		stands, err = getCursor(ctx, client, cursor)
-	case err != nil && strings.Contains(err.Error(), "WRONGTYPE"):
-		// Somebody else has written below our prefix, and of this slice the rest was
-		// written. Without a cursor the view is made anew.
-		err = errors.Join(err, client.Del(ctx, cursor).Err())
-	}
-	return stands, unavailable("writing below "+b.keys.prefix, err)
+	return stands, err
 }
 
 func getCursor(ctx context.Context, client redis.Cmdable, key string) (string, error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/projections/views"
 	"github.com/tradetrail/tradetrail/projections/viewstest"
 )
 
@@ -20,7 +21,7 @@ func TestChain_AsInTheLog(t *testing.T) {
 		drive(t.Context(), t, set, log, 1, never)
 		kinds := make(map[string]int)
 		for _, order := range ordersOf(log) {
-			chain, ok, err := set.Chain(t.Context(), order)
+			chain, _, ok, err := set.Chain(t.Context(), order)
 			require.NoError(t, err)
 			require.True(t, ok)
 			want := domain.BuildChain(order, chainOf(t, log, order))
@@ -49,7 +50,7 @@ func TestChain_Unknown(t *testing.T) {
 	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
 		set := openSet(t, r.Client, nil)
 		for _, order := range []string{"", "nobody", "a:b{c}*\n\x00", "ü"} {
-			_, ok, err := set.Chain(t.Context(), order)
+			_, _, ok, err := set.Chain(t.Context(), order)
 			require.NoError(t, err)
 			assert.False(t, ok)
 		}
@@ -83,7 +84,7 @@ func TestChain_Siblings(t *testing.T) {
 			"O1": {"signal", "rec", "risk", "asked", "approved", "one", "fill"},
 			"O2": {"signal", "rec", "risk", "asked", "approved", "two"},
 		} {
-			chain, ok, err := set.Chain(t.Context(), order)
+			chain, _, ok, err := set.Chain(t.Context(), order)
 			require.NoError(t, err)
 			require.True(t, ok)
 			var got []string
@@ -102,17 +103,17 @@ func TestChain_BodiesFromTheStore(t *testing.T) {
 		set := openSet(t, r.Client, store)
 		drive(t.Context(), t, set, log, 1, never)
 		order, want := longestChain(t, log)
-		before, ok, err := set.Chain(t.Context(), order)
+		before, _, ok, err := set.Chain(t.Context(), order)
 		require.NoError(t, err)
 		require.True(t, ok)
 		require.Len(t, before.Steps, len(want))
-		bodies, err := r.Client.Keys(t.Context(), keyOf(t, set, "events", "b:*")).Result()
-		require.NoError(t, err)
-		require.Len(t, bodies, len(log))
-		require.NoError(t, r.Client.Del(t.Context(), bodies...).Err())
-		afterwards, _, err := set.Chain(t.Context(), order)
+		for _, key := range set.BodyKeys(log) {
+			require.NoError(t, r.Client.Del(t.Context(), key).Err())
+		}
+		afterwards, archived, _, err := set.Chain(t.Context(), order)
 		require.NoError(t, err)
 		assert.Equal(t, before, afterwards)
+		assert.Equal(t, len(want), archived)
 	})
 }
 
@@ -124,12 +125,16 @@ func TestChain_Damaged(t *testing.T) {
 	drive(t.Context(), t, set, log, 1, never)
 	order := ordersOf(log)[0]
 	for _, write := range []func() error{
-		func() error { return r.Client.Set(t.Context(), keyOf(t, set, "orders", "o:"+order), "{", 0).Err() },
-		func() error { return r.Client.RPush(t.Context(), keyOf(t, set, "orders", "c:"+order), "soon").Err() },
+		func() error {
+			return r.Client.HSet(t.Context(), set.RowKey(views.Orders, "o", order), order, "{").Err()
+		},
+		func() error {
+			return r.Client.HSet(t.Context(), set.RowKey(views.Chains, "l", "order:"+order), "order:"+order, "?").Err()
+		},
 	} {
 		require.NoError(t, write())
 	}
-	_, _, err := set.Chain(t.Context(), order)
+	_, _, _, err := set.Chain(t.Context(), order)
 	assert.Equal(t, domain.ClassIntegrity, domain.ClassOf(err))
 	_, err = set.Orders(t.Context(), []string{order})
 	assert.Equal(t, domain.ClassIntegrity, domain.ClassOf(err))

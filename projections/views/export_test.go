@@ -1,8 +1,81 @@
 package views
 
+import (
+	"context"
+
+	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/projections/feed"
+)
+
 // Listeners counts the topics that somebody waits on.
 func (s *Set) Listeners() int {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	return len(s.hub.listeners)
+}
+
+// Break makes a view's fold fail on some events, as a defect would. It must be
+// called before Start.
+func (s *Set) Break(name string, fails func(feed.Event) error) {
+	slot, err := s.slot(name)
+	if err != nil {
+		panic(err)
+	}
+	slot.view = broken{slot.view, fails}
+}
+
+type broken struct {
+	view
+
+	fails func(feed.Event) error
+}
+
+func (b broken) fold(ctx context.Context, r reader, events []feed.Event, batch *batch) error {
+	for _, e := range events {
+		if err := b.fails(e); err != nil {
+			return err
+		}
+	}
+	return b.view.fold(ctx, r, events, batch)
+}
+
+// RowKey is the hash that holds a row of a view's live generation.
+func (s *Set) RowKey(view, table, id string) string {
+	slot, err := s.slot(view)
+	if err != nil {
+		panic(err)
+	}
+	return slot.live.Load().keys().bucket(table, id)
+}
+
+// BodyKeys are the hashes with the bodies at some positions.
+func (s *Set) BodyKeys(log []feed.Event) []string {
+	slot, err := s.slot(Events)
+	if err != nil {
+		panic(err)
+	}
+	var keys []string
+	seen := make(map[string]bool)
+	for _, e := range log {
+		if key := slot.live.Load().blockOf(e.Position); !seen[key] {
+			seen[key] = true
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// PlaceOf is a position as it stands in Redis.
+var PlaceOf = place
+
+// Tidy removes generations that nobody reads.
+func (s *Set) Tidy(ctx context.Context) error { return s.tidy(ctx, nil) }
+
+// ReadAnyway lets the set be read before it has caught up, as if the log had been
+// empty when this process first looked.
+func (s *Set) ReadAnyway() {
+	s.sight.mu.Lock()
+	defer s.sight.mu.Unlock()
+	s.sight.readable = domain.Position{}
+	s.sight.reached.Store(true)
 }

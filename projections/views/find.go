@@ -74,7 +74,7 @@ func (s *Set) Search(ctx context.Context, q Query) (Found, error) {
 		if err != nil {
 			return Found{}, err
 		}
-		found.Archived += bodies.archived
+		found.Archived += len(bodies.archived)
 		for _, e := range bodies.events {
 			ok, err := matcher.Match(e)
 			if err != nil {

@@ -153,10 +153,10 @@ func TestFollow_ChainReadWhileItGrows(t *testing.T) {
 		require.NoError(t, writer.Apply(t.Context(), viewstest.SliceOf(log, 0, 2)))
 		client := r.Dial(t)
 		hook := &onCommand{}
-		client.AddHook(hook)
-		set := openSet(t, client, nil)
+		viewstest.Hook(client, hook)
+		set := replica(t, client, nil)
 		var lists atomic.Int64
-		hook.do("lrange", func() {
+		hook.do("hget", func() {
 			// Two lists are read twice: the first time shows what else to listen to.
 			// Now the order's own has been read again, and that of R has not.
 			if lists.Add(1) == 4 {
@@ -165,8 +165,6 @@ func TestFollow_ChainReadWhileItGrows(t *testing.T) {
 		})
 		reader := followChain(t, set, "O", &domain.Position{})
 		first := slices.Clone(reader.until(2))
-		// The other process is told when its own application finds the slice done.
-		require.NoError(t, set.Apply(t.Context(), viewstest.SliceOf(log, 2, 4)))
 		assert.Equal(t, []domain.Position{log[0].Position, log[1].Position}, first)
 		assert.Equal(t, []domain.Position{log[0].Position, log[1].Position, log[2].Position, log[3].Position}, reader.until(4))
 		assert.GreaterOrEqual(t, lists.Load(), int64(4))
@@ -176,20 +174,21 @@ func TestFollow_ChainReadWhileItGrows(t *testing.T) {
 // A trail that was tampered with shifts all places in it. A live reader that
 // counts on them must look again after the rebuild.
 func TestFollow_AcrossAMend(t *testing.T) {
-	store, log := recorded(t, 8, 120)
+	store, log := recorded(t, 8, 480)
 	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
 		set := openSet(t, r.Client, store)
 		half := len(log) / 2
 		account, trail := busiest(log, log)
 		drive(t.Context(), t, set, log[:half], 1, never)
+		set.ReadAnyway()
 		seen := len(ownerTrails(log[:half])[account])
-		key := keyOf(t, set, views.Accounts, "t:"+account)
+		key := keyOf(t, set, views.Accounts, "T:"+account)
 		for range 5 {
 			require.NoError(t, r.Client.LPush(t.Context(), key, r.Client.LIndex(t.Context(), key, 0).Val()).Err())
 		}
 		reader := follow(t, set, account, &domain.Position{})
 		reader.until(seen)
-		rebuilt, err := set.Rebuild(t.Context(), views.Accounts)
+		rebuilt, err := rebuild(t.Context(), t, set, views.Accounts)
 		require.NoError(t, err)
 		require.False(t, rebuilt.Equal())
 		drive(t.Context(), t, set, log, 1, never)
@@ -204,15 +203,15 @@ func TestFollow_OutlastsFailures(t *testing.T) {
 	r := viewstest.InProcess(t)
 	client := r.Dial(t)
 	broken := &faulty{random: rand.New(rand.NewPCG(1, 1))}
-	client.AddHook(broken)
-	set := openSet(t, client, nil)
+	viewstest.Hook(client, broken)
+	writer := openSet(t, r.Client, nil)
+	set := replica(t, client, nil)
 	reader := follow(t, set, account, &domain.Position{})
 	broken.set(0.5)
-	require.NoError(t, openSet(t, r.Client, nil).Apply(t.Context(), viewstest.SliceOf(log, 0, len(log))))
+	require.NoError(t, writer.Apply(t.Context(), viewstest.SliceOf(log, 0, len(log)/2)))
 	broken.set(1)
-	require.Error(t, set.Apply(t.Context(), viewstest.SliceOf(log, 0, len(log))))
+	require.NoError(t, writer.Apply(t.Context(), viewstest.SliceOf(log, len(log)/2, len(log))))
 	broken.set(0)
-	require.NoError(t, set.Apply(t.Context(), viewstest.SliceOf(log, 0, len(log)))) // wakes
 	assert.Equal(t, trail, reader.until(len(trail)))
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
@@ -29,10 +30,52 @@ func openSet(t testing.TB, client redis.UniversalClient, store *viewstest.Store)
 }
 
 func newSet(client redis.UniversalClient, store *viewstest.Store) *views.Set {
+	return newSetWith(client, store, views.Options{})
+}
+
+func newSetWith(client redis.UniversalClient, store *viewstest.Store, options views.Options) *views.Set {
 	if store == nil {
-		return views.NewSet(client, nil, viewstest.Discard())
+		return views.NewSet(client, nil, viewstest.Discard(), options)
 	}
-	return views.NewSet(client, store.Store, viewstest.Discard())
+	return views.NewSet(client, store.Store, viewstest.Discard(), options)
+}
+
+// replica is a set in a process that only reads.
+func replica(t testing.TB, client redis.UniversalClient, store *viewstest.Store) *views.Set {
+	t.Helper()
+	set := newSet(client, store)
+	background(t, set.Watch)
+	require.Eventually(t, func() bool { return set.Ready() == nil }, patience, time.Millisecond)
+	return set
+}
+
+// background runs something until the test ends, or until the function that is
+// returned.
+func background(t testing.TB, run func(context.Context) error) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		assert.NoError(t, run(ctx))
+	}()
+	stop = func() {
+		cancel()
+		<-done
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// rebuild rebuilds one view in the process that writes.
+func rebuild(ctx context.Context, t testing.TB, set *views.Set, name string) (views.Progress, error) {
+	t.Helper()
+	defer background(t, set.Tend)()
+	done, err := set.Rebuild(ctx, []string{name}, views.RebuildOptions{})
+	if len(done) == 0 {
+		return views.Progress{}, err
+	}
+	return done[0], err
 }
 
 // hashes are the hashes of all views.
@@ -49,9 +92,15 @@ func hashes(t testing.TB, set *views.Set) map[string]string {
 
 // straight is what the views must be: one application of the whole log by one
 // process, slice by slice.
-func straight(t testing.TB, log []feed.Event) map[string]string {
+func straight(t testing.TB, r *viewstest.Redis, log []feed.Event) map[string]string {
 	t.Helper()
-	set := openSet(t, viewstest.InProcess(t).Client, nil)
+	options := views.Options{Parts: 1}
+	if len(r.Nodes) > 0 { // as on this cluster
+		options.Parts = 8
+	}
+	set := newSetWith(viewstest.InProcess(t).Client, nil, options)
+	_, err := set.Start(t.Context())
+	require.NoError(t, err)
 	for from := 0; from < len(log); from += feed.MaxSlice {
 		require.NoError(t, set.Apply(t.Context(), viewstest.SliceOf(log, from, min(from+feed.MaxSlice, len(log)))))
 	}
@@ -102,29 +151,9 @@ func drive(ctx context.Context, t testing.TB, set *views.Set, log []feed.Event, 
 
 func never(error) bool { return false }
 
-// ownerTrails finds in the log what each account's trail must be, by the rule
-// that a fill belongs to the account that its order named first.
+// ownerTrails are the trails of all accounts.
 func ownerTrails(log []feed.Event) map[string][]domain.Position {
-	trails := make(map[string][]domain.Position)
-	owner := make(map[string]string)
-	for _, e := range log {
-		if e.Event == nil {
-			continue
-		}
-		account := e.AccountID
-		if e.OrderID != "" {
-			if account != "" && owner[e.OrderID] == "" {
-				owner[e.OrderID] = account
-			}
-			if account == "" {
-				account = owner[e.OrderID]
-			}
-		}
-		if account != "" {
-			trails[account] = append(trails[account], e.Position)
-		}
-	}
-	return trails
+	return trailsBy(log, func(e *domain.Event) string { return e.AccountID })
 }
 
 // positions are the places of events.
@@ -136,26 +165,17 @@ func positions(events []domain.Located) []domain.Position {
 	return at
 }
 
-// allKeys are the names of all keys in the database.
-func allKeys(t testing.TB, client redis.UniversalClient) []string {
-	t.Helper()
-	keys, err := client.Keys(context.WithoutCancel(t.Context()), "*").Result()
-	require.NoError(t, err)
-	slices.Sort(keys)
-	return keys
-}
-
 // assertNoOtherGenerations checks that only the generations that are read have
 // keys.
-func assertNoOtherGenerations(t testing.TB, client redis.UniversalClient, set *views.Set) {
+func assertNoOtherGenerations(t testing.TB, r *viewstest.Redis, set *views.Set) {
 	t.Helper()
 	statuses, err := set.Status(t.Context())
 	require.NoError(t, err)
 	prefixes := []string{"tradetrail:{views}:"}
 	for _, s := range statuses {
-		prefixes = append(prefixes, fmt.Sprintf("tradetrail:{%s:%d}:", s.Name, s.Generation))
+		prefixes = append(prefixes, fmt.Sprintf("tradetrail:{%s:%d}:", s.Name, s.Generation), fmt.Sprintf("tradetrail:{%s:%d:", s.Name, s.Generation))
 	}
-	for _, key := range allKeys(t, client) {
+	for _, key := range r.Keys(t) {
 		known := slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(key, p) })
 		if !assert.True(t, known, "key %s is of no generation that is read", key) {
 			return
@@ -164,10 +184,11 @@ func assertNoOtherGenerations(t testing.TB, client redis.UniversalClient, set *v
 }
 
 // assertNoDuplicates checks that no list holds an element twice.
-func assertNoDuplicates(t testing.TB, client redis.UniversalClient) {
+func assertNoDuplicates(t testing.TB, r *viewstest.Redis) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
-	for _, key := range allKeys(t, client) {
+	client := r.Client
+	for _, key := range r.Keys(t) {
 		if kind := client.Type(ctx, key).Val(); kind != "list" {
 			continue
 		}

@@ -48,7 +48,7 @@ func (k keys) bucket(table, id string) string {
 // rows reads rows of tables, many in one round trip.
 type rows struct {
 	keys  keys
-	memo  *memo // of whoever writes the tables; nil for readers
+	memo  *memo               // of whoever writes the tables; nil for readers
 	wants map[string][]string // hash -> fields
 	known map[string]struct{} // hash + field, wanted already
 	found map[string]string
@@ -134,7 +134,9 @@ func readRows(ctx context.Context, client redis.Cmdable, k keys, table string, i
 // memo remembers rows for the only one that writes them, since what is written is
 // often read again soon. "" is a row that does not exist: no view writes an empty
 // one. It is thrown away with its writer, at any doubt.
-type memo struct{ rows *simplelru.LRU[string, string] }
+type memo struct {
+	rows *simplelru.LRU[string, string]
+}
 
 // maxMemo bounds what a writer remembers: about 10 MB of a row per order.
 const maxMemo = 1 << 15

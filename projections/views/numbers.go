@@ -19,7 +19,8 @@ const (
 )
 
 // drawScript draws a number that was never drawn before, even if Redis has lost
-// the last one: then it begins at the time of day in seconds.
+// the last one: then it begins at the seconds since epoch, or behind what this
+// process has met.
 var drawScript = redis.NewScript(`
 local n = redis.call('INCR', KEYS[1])
 if n < tonumber(ARGV[1]) then
@@ -34,14 +35,28 @@ return n`)
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (s *Set) draw(ctx context.Context, also ...string) (int64, error) {
-	seconds := int64(time.Since(epoch) / time.Second)
-	n, err := drawScript.Run(ctx, s.client, append([]string{numbersKey}, also...), seconds).Int64()
+	floor := max(int64(time.Since(epoch)/time.Second), s.highest.Load()+1)
+	n, err := drawScript.Run(ctx, s.client, append([]string{numbersKey}, also...), floor).Int64()
+	s.met(n)
 	return n, unavailable("drawing a number", err)
 }
 
-// activateScript makes a build the one that is read, if the fence still stands.
+// met notes a number that is in use.
+func (s *Set) met(n int64) {
+	for {
+		before := s.highest.Load()
+		if n <= before || s.highest.CompareAndSwap(before, n) {
+			return
+		}
+	}
+}
+
+// activateScript makes a build the one that is read, if nobody has drawn a later
+// fence. Redis may have lost the fence with everything else.
 var activateScript = redis.NewScript(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local fence = redis.call('GET', KEYS[1])
+if fence and fence ~= ARGV[1] then return 0 end
+if not fence then redis.call('SET', KEYS[1], ARGV[1]) end
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 return 1`)
 

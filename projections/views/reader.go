@@ -24,13 +24,25 @@ func (s *Set) Chain(ctx context.Context, order string) (chain domain.Chain, arch
 	if err != nil || len(found.events) == 0 {
 		return domain.Chain{}, 0, false, err
 	}
-	return domain.BuildChain(order, found.events), found.archived, true, nil
+	for _, e := range found.events { // what was read and is not part of it does not count
+		if _, ok := found.archived[e.Position]; ok {
+			archived++
+		}
+	}
+	return domain.BuildChain(order, found.events), archived, true, nil
 }
 
-// located are events, and how many of them came from the event store.
+// located are events, and which of them came from the event store.
 type located struct {
 	events   []domain.Located
-	archived int
+	archived map[domain.Position]struct{}
+}
+
+func (l *located) fromStore(p domain.Position) {
+	if l.archived == nil {
+		l.archived = make(map[domain.Position]struct{})
+	}
+	l.archived[p] = struct{}{}
 }
 
 func (s *Set) chainEvents(ctx context.Context, order string) (located, error) {
@@ -49,7 +61,9 @@ func (s *Set) chainEvents(ctx context.Context, order string) (located, error) {
 		var found located
 		fetch := func(ref domain.Ref) ([]domain.Located, error) {
 			linked, err := s.linked(ctx, live, refTopic(ref), upTo.Position)
-			found.archived += linked.archived
+			for p := range linked.archived {
+				found.fromStore(p)
+			}
 			return linked.events, err
 		}
 		own, err := fetch(domain.Ref{Kind: domain.KindOrder, ID: order})
@@ -125,18 +139,27 @@ func (s *Set) bodies(ctx context.Context, places []domain.Position) (located, er
 			}
 			continue
 		}
-		found.archived++
-		missing.Go(func() error {
-			record, err := s.store.At(ctx, p)
-			if err != nil {
-				return err
-			}
-			found.events[i], err = record.Located()
+		found.fromStore(p)
+		missing.Go(func() (err error) {
+			found.events[i], err = s.archivedAt(ctx, p)
 			return err
 		})
 	}
 	return found, missing.Wait()
 }
+
+func (s *Set) archivedAt(ctx context.Context, p domain.Position) (domain.Located, error) {
+	if s.store == nil {
+		return domain.Located{}, unavailable("reading the event at "+p.String(), errNoStore)
+	}
+	record, err := s.store.At(ctx, p)
+	if err != nil {
+		return domain.Located{}, err
+	}
+	return record.Located()
+}
+
+var errNoStore = errors.New("there is no event store")
 
 // blockOf is the hash that holds the body at a position.
 func (g *Generation) blockOf(p domain.Position) string {
@@ -257,7 +280,7 @@ func (s *Set) trail(ctx context.Context, kind, id string, from, to int64) (Page[
 		return Page[domain.Located]{}, nil, err
 	}
 	bodies, err := s.bodies(ctx, found.places)
-	return Page[domain.Located]{First: from, Items: bodies.events, Total: found.total, Archived: bodies.archived}, found.live, err
+	return Page[domain.Located]{First: from, Items: bodies.events, Total: found.total, Archived: len(bodies.archived)}, found.live, err
 }
 
 // trailsOf are the trails of events that a view keeps.

@@ -48,6 +48,8 @@ func (s *Set) Tend(ctx context.Context) error {
 
 // tend does everything that is to be done now. With an error some of it is left.
 func (s *Set) tend(ctx context.Context, tidy bool) error {
+	s.tending.Lock()
+	defer s.tending.Unlock()
 	if s.slots[0].live.Load() == nil {
 		return unavailable("rebuilding", errNotStarted)
 	}
@@ -535,14 +537,11 @@ func (s *Set) compareAndSwitch(j *job) error {
 		return err
 	}
 	leave := context.WithoutCancel(ctx)
-	if err := j.end(leave, RebuildDone, nil); err != nil {
-		return err // found by accept
-	}
 	if err := s.discard(leave, old); err != nil {
 		s.log.WarnContext(leave, "an old generation could not be removed yet", slog.String("view", j.progress.View),
 			slog.Int("generation", old.number), slog.Any("error", err))
 	}
-	return nil
+	return j.end(leave, RebuildDone, nil) // if that fails accept finds what is read
 }
 
 // swap makes the job's build the one that is read.

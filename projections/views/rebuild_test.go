@@ -3,9 +3,11 @@ package views_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
@@ -31,28 +33,28 @@ func TestRebuild_ChangesNothing(t *testing.T) {
 	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
 		set := openSet(t, r.Client, store)
 		for _, name := range set.Names() { // an empty view can be rebuilt too
-			rebuilt, err := set.Rebuild(t.Context(), name)
+			rebuilt, err := rebuild(t.Context(), t, set, name)
 			require.NoError(t, err)
 			assert.True(t, rebuilt.Equal())
 			assert.Zero(t, rebuilt.Events)
+			assert.Positive(t, rebuilt.Keys)
 		}
 		drive(t.Context(), t, set, log, 1, never)
 		want := hashes(t, set)
 		for _, name := range set.Names() {
 			before := statusOf(t, set, name)
-			rebuilt, err := set.Rebuild(t.Context(), name)
+			rebuilt, err := rebuild(t.Context(), t, set, name)
 			require.NoError(t, err)
 			assert.True(t, rebuilt.Equal(), name)
 			assert.Equal(t, int64(len(log)), rebuilt.Events)
-			assert.Equal(t, log[len(log)-1].Position, rebuilt.Position)
-			assert.Equal(t, want[name], rebuilt.Hash)
+			assert.Equal(t, log[len(log)-1].Position.String(), rebuilt.Position)
 			after := statusOf(t, set, name)
 			assert.Greater(t, after.Generation, before.Generation)
 			assert.Equal(t, rebuilt.Generation, after.Generation)
-			assert.Nil(t, after.Rebuild)
+			assert.Equal(t, &rebuilt, after.Rebuild)
 		}
 		assert.Equal(t, want, hashes(t, set))
-		assertNoOtherGenerations(t, r.Client, set)
+		assertNoOtherGenerations(t, r, set)
 		// The next process reads the new builds.
 		next := openSet(t, r.Dial(t), store)
 		assert.Equal(t, want, hashes(t, next))
@@ -75,9 +77,9 @@ func statusOf(t testing.TB, set *views.Set, name string) views.Status {
 
 func TestRebuild_MendsATamperedView(t *testing.T) {
 	store, log := recorded(t, 2, 200)
-	want := straight(t, log)
 	last := log[len(log)-1].Position
 	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
+		want := straight(t, r, log)
 		set := openSet(t, r.Client, store)
 		drive(t.Context(), t, set, log, 1, never)
 		ctx := t.Context()
@@ -86,40 +88,51 @@ func TestRebuild_MendsATamperedView(t *testing.T) {
 			view string
 			do   func(prefix string) error
 		}{
-			"a body changed": {"events", func(prefix string) error {
-				return r.Client.Append(ctx, fmt.Sprintf("%sb:%d", prefix, plain(log).Commit), " ").Err()
+			"a body changed": {views.Events, func(string) error {
+				key := set.BodyKeys(log)[0]
+				return r.Client.HSet(ctx, key, r.Client.HKeys(ctx, key).Val()[0], "x").Err()
 			}},
-			"an order gone": {"orders", func(prefix string) error { return r.Client.Del(ctx, prefix+"o:"+ordersOf(log)[0]).Err() }},
+			"an order gone": {views.Orders, func(string) error {
+				order := ordersOf(log)[0]
+				return r.Client.HDel(ctx, set.RowKey(views.Orders, "o", order), order).Err()
+			}},
 			"an event gone from a trail": {views.Accounts, func(prefix string) error {
-				return r.Client.LPop(ctx, prefix+"t:"+account).Err()
+				return r.Client.LPop(ctx, prefix+"T:"+account).Err()
 			}},
 			"an event twice in a trail": {views.Accounts, func(prefix string) error {
-				return r.Client.LPush(ctx, prefix+"t:"+account, "1").Err()
+				return r.Client.LPush(ctx, prefix+"T:"+account, "1").Err()
 			}},
 			"a key too many": {views.Users, func(prefix string) error { return r.Client.Set(ctx, prefix+"x:y", "z", 0).Err() }},
 			"a key of another kind": {views.Users, func(prefix string) error {
 				return r.Client.SAdd(ctx, prefix+"x:y", "z").Err()
 			}},
 			"the cursor ahead of the log": {views.Strategies, func(prefix string) error {
-				return r.Client.Set(ctx, prefix+"cursor", last.Commit+100_000, 0).Err()
+				return moveCursor(ctx, r, prefix, last.Commit+100_000)
 			}},
 			"the cursor behind": {views.Strategies, func(prefix string) error {
-				return r.Client.Set(ctx, prefix+"cursor", plain(log).Commit, 0).Err()
+				return moveCursor(ctx, r, prefix, plain(log).Commit)
 			}},
 		}
 		for name, tamper := range tampering {
 			t.Run(name, func(t *testing.T) {
 				prefix := fmt.Sprintf("tradetrail:{%s:%d}:", tamper.view, statusOf(t, set, tamper.view).Generation)
 				require.NoError(t, tamper.do(prefix))
-				rebuilt, err := set.Rebuild(t.Context(), tamper.view)
+				rebuilt, err := rebuild(t.Context(), t, set, tamper.view)
 				require.NoError(t, err)
 				assert.False(t, rebuilt.Equal())
+				assert.Len(t, rebuilt.Different, 1)
 				drive(t.Context(), t, set, log, 1, never) // from a cursor that was behind
 				assert.Equal(t, want, hashes(t, set))
-				assertNoOtherGenerations(t, r.Client, set)
+				assertNoOtherGenerations(t, r, set)
 			})
 		}
 	})
+}
+
+// moveCursor makes a view say that it is somewhere else.
+func moveCursor(ctx context.Context, r *viewstest.Redis, prefix string, commit uint64) error {
+	_, rest, _ := strings.Cut(r.Client.Get(ctx, prefix+"cursor").Val(), " ")
+	return r.Client.Set(ctx, prefix+"cursor", fmt.Sprintf("%d %s", commit, rest), 0).Err()
 }
 
 // plain is the place of an event of the log's first half whose commit and prepare
@@ -137,14 +150,15 @@ func plain(log []feed.Event) domain.Position {
 // follow, and every view is rebuilt again and again.
 func TestRebuild_UnderLoad(t *testing.T) {
 	store, log := recorded(t, 3, 150)
-	want := straight(t, log)
 	account, trail := busiest(log, log)
 	order := ordersOf(log)[0]
 	chain := chainOf(t, log, order)
 	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
+		want := straight(t, r, log)
 		set := openSet(t, r.Client, store)
 		applied := len(log) / 5
 		drive(t.Context(), t, set, log[:applied], 1, never)
+		set.ReadAnyway()
 		reader := follow(t, set, account, &domain.Position{})
 		chainReader := followChain(t, set, order, &domain.Position{})
 
@@ -154,18 +168,19 @@ func TestRebuild_UnderLoad(t *testing.T) {
 		for range 2 {
 			others.Go(func() error { return readOnly(t.Context(), set, account, order, trail, done) })
 		}
+		background(t, set.Tend)
 		others.Go(func() error {
 			for !closed(done) || rebuilds.Load() == 0 {
-				for _, name := range set.Names() {
-					rebuilt, err := set.Rebuild(t.Context(), name)
-					if err != nil {
-						return err
-					}
-					if !rebuilt.Equal() {
-						return fmt.Errorf("%s differs after a rebuild", name)
-					}
-					rebuilds.Add(1)
+				finished, err := set.Rebuild(t.Context(), set.Names(), views.RebuildOptions{})
+				if err != nil {
+					return err
 				}
+				for _, p := range finished {
+					if !p.Equal() {
+						return fmt.Errorf("%s differs after a rebuild in %v", p.View, p.Different)
+					}
+				}
+				rebuilds.Add(1)
 			}
 			return nil
 		})
@@ -186,7 +201,7 @@ func TestRebuild_UnderLoad(t *testing.T) {
 		close(done)
 		require.NoError(t, others.Wait())
 		assert.Equal(t, want, hashes(t, set))
-		assertNoOtherGenerations(t, r.Client, set)
+		assertNoOtherGenerations(t, r, set)
 		t.Logf("%d rebuilds", rebuilds.Load())
 	})
 }
@@ -227,7 +242,7 @@ func readOnly(
 			return fmt.Errorf("the account had %d events and has %d", events, stats.Events)
 		}
 		events = stats.Events
-		chain, _, err := set.Chain(ctx, order)
+		chain, _, _, err := set.Chain(ctx, order)
 		if err != nil {
 			return err
 		}
@@ -255,34 +270,50 @@ func TestRebuild_Cancelled(t *testing.T) {
 	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
 		client := r.Dial(t)
 		hook := &canceller{}
-		client.AddHook(hook)
+		viewstest.Hook(client, hook)
 		set := openSet(t, client, store)
 		drive(t.Context(), t, set, log, 1, never)
+		background(t, set.Tend)
 		want := hashes(t, set)
 		cancelled := 0
-		for step := 0; ; step++ {
+		for step := 0; ; step += 2 {
 			ctx, cancel := context.WithCancel(t.Context())
+			before := statusOf(t, set, views.Orders).Generation
 			hook.arm(step, cancel)
-			before := statusOf(t, openSet(t, r.Client, store), "orders").Generation
-			rebuilt, err := set.Rebuild(ctx, "orders")
+			_, err := set.Rebuild(ctx, []string{views.Orders}, views.RebuildOptions{})
 			hook.arm(-1, nil)
 			done := ctx.Err() == nil
 			cancel()
+			over := awaitRebuild(t, set, views.Orders)
 			assert.Equal(t, want, hashes(t, set), "cancelled at exchange %d", step)
-			assertNoOtherGenerations(t, r.Client, set)
+			require.NoError(t, set.Tidy(t.Context()))
+			assertNoOtherGenerations(t, r, set)
 			switch {
-			case err != nil:
+			case over.State == views.RebuildCancelled || over.ID == "":
 				cancelled++
-				assert.Equal(t, before, statusOf(t, set, "orders").Generation)
+				require.Error(t, err)
+				assert.Equal(t, before, statusOf(t, set, views.Orders).Generation)
 			case !done: // it was past the point of no return
-				assert.Equal(t, rebuilt.Generation, statusOf(t, set, "orders").Generation)
+				assert.Greater(t, statusOf(t, set, views.Orders).Generation, before)
 			default:
-				assert.Greater(t, cancelled, 8)
+				require.NoError(t, err)
+				assert.Greater(t, cancelled, 5)
 				return
 			}
 			require.Less(t, step, 1000)
 		}
 	})
+}
+
+// awaitRebuild waits until a view is not being rebuilt any more.
+func awaitRebuild(t testing.TB, set *views.Set, name string) (last views.Progress) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		all, err := set.Rebuilds(t.Context())
+		last = all[name]
+		return err == nil && (last.ID == "" || last.State.Over())
+	}, patience, 2*time.Millisecond)
+	return last
 }
 
 // The switch is one write. If its answer is lost, the view that is read and the
@@ -291,57 +322,52 @@ func TestRebuild_SwitchFails(t *testing.T) {
 	store, log := recorded(t, 5, 80)
 	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
 		for name, persisted := range map[string]bool{"not persisted": false, "persisted but reported lost": true} {
-			for _, blind := range []bool{false, true} { // whether it can look what happened
-				t.Run(fmt.Sprintf("%s, blind %v", name, blind), func(t *testing.T) {
-					r.Flush(t)
-					client := r.Dial(t)
-					hook := &failSwitch{persisted: persisted, blind: blind}
-					client.AddHook(hook)
-					set := openSet(t, client, store)
-					drive(t.Context(), t, set, log, 1, never)
-					want := hashes(t, set)
-					hook.armed.Store(true)
-					_, err := set.Rebuild(t.Context(), "orders")
-					hook.armed.Store(false)
-					if persisted && !blind {
-						require.NoError(t, err)
-					} else {
-						require.Error(t, err)
-					}
-					assert.Equal(t, want, hashes(t, set), "this process")
-					next := openSet(t, r.Dial(t), store)
-					assert.Equal(t, want, hashes(t, next), "the next process")
-					if !blind {
-						assert.Equal(t, statusOf(t, next, "orders"), statusOf(t, set, "orders"))
-						assertNoOtherGenerations(t, r.Client, set)
-					}
-				})
-			}
+			t.Run(name, func(t *testing.T) {
+				r.Flush(t)
+				client := r.Dial(t)
+				hook := &failSwitch{persisted: persisted}
+				viewstest.Hook(client, hook)
+				set := openSet(t, client, store)
+				drive(t.Context(), t, set, log, 1, never)
+				background(t, set.Tend)
+				want := hashes(t, set)
+				hook.armed.Store(true)
+				_, err := set.RequestRebuild(t.Context(), []string{views.Orders}, views.RebuildOptions{})
+				require.NoError(t, err)
+				require.Eventually(t, func() bool { return !hook.armed.Load() }, patience, time.Millisecond)
+				// In doubt the set lets go of the views until it is started again, as the
+				// feed does.
+				require.Eventually(t, func() bool { _, err := set.Start(t.Context()); return err == nil }, patience, time.Millisecond)
+				over := awaitRebuild(t, set, views.Orders)
+				assert.Equal(t, views.RebuildDone, over.State)
+				assert.Equal(t, over.Generation, statusOf(t, set, views.Orders).Generation)
+				assert.Equal(t, want, hashes(t, set), "this process")
+				require.NoError(t, set.Tidy(t.Context()))
+				assertNoOtherGenerations(t, r, set)
+				next := openSet(t, r.Dial(t), store)
+				assert.Equal(t, want, hashes(t, next), "the next process")
+			})
 		}
 	})
 }
 
-// failSwitch fails the write that switches generations, and if blind the read
-// that looks what became of it.
+// failSwitch fails the next write that switches generations.
 type failSwitch struct {
-	armed            atomic.Bool
-	persisted, blind bool
+	armed     atomic.Bool
+	persisted bool
 }
 
 func (h *failSwitch) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (h *failSwitch) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		switch {
-		case h.armed.Load() && cmd.Name() == "hset":
-			if h.persisted {
-				if err := next(ctx, cmd); err != nil {
-					return err
-				}
-			}
-		case h.armed.Load() && h.blind && strings.HasPrefix(cmd.Name(), "hget"):
-		default:
+		if !slices.Contains(cmd.Args(), any("tradetrail:{views}:active")) || !strings.HasPrefix(cmd.Name(), "eval") || !h.armed.Swap(false) {
 			return next(ctx, cmd)
+		}
+		if h.persisted {
+			if err := next(ctx, cmd); err != nil {
+				return err
+			}
 		}
 		cmd.SetErr(errProvoked)
 		return errProvoked
@@ -355,39 +381,40 @@ func (h *failSwitch) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 func TestRebuild_OneAtATime(t *testing.T) {
 	store, log := recorded(t, 6, 40)
 	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
-		client := r.Dial(t)
-		hook := &onCommand{}
-		client.AddHook(hook)
-		set := openSet(t, client, store)
+		set := openSet(t, r.Client, store)
 		drive(t.Context(), t, set, log, 1, never)
-		reached, goOn := make(chan struct{}), make(chan struct{})
-		hook.do("watch", func() {
-			hook.do("", nil)
-			close(reached)
-			<-goOn
-		})
-		var first errgroup.Group
-		first.Go(func() error { _, err := set.Rebuild(t.Context(), "orders"); return err })
-		<-reached
-		_, err := set.Rebuild(t.Context(), "orders")
+		asked, err := set.RequestRebuild(t.Context(), []string{views.Orders}, views.RebuildOptions{})
+		require.NoError(t, err)
+		_, err = set.RequestRebuild(t.Context(), []string{views.Orders}, views.RebuildOptions{})
 		require.ErrorIs(t, err, views.ErrRebuilding)
 		assert.Equal(t, domain.ClassConflict, domain.ClassOf(err))
-		_, err = set.Rebuild(t.Context(), views.Users) // another one may
+		_, err = set.RequestRebuild(t.Context(), []string{views.Users}, views.RebuildOptions{}) // another one may
 		require.NoError(t, err)
-		close(goOn)
-		require.NoError(t, first.Wait())
-		_, err = set.Rebuild(t.Context(), "orders")
+		// A process that only reads may ask too, and sees what becomes of it.
+		other := replica(t, r.Dial(t), store)
+		_, err = other.RequestRebuild(t.Context(), []string{views.Daily}, views.RebuildOptions{})
 		require.NoError(t, err)
-		assertNoOtherGenerations(t, r.Client, set)
+		background(t, set.Tend)
+		for _, name := range []string{views.Orders, views.Users, views.Daily} {
+			assert.Equal(t, views.RebuildDone, awaitRebuild(t, other, name).State)
+		}
+		assert.Equal(t, asked[0].ID, awaitRebuild(t, other, views.Orders).ID)
+		require.Eventually(t, func() bool {
+			return statusOf(t, other, views.Orders).Generation == statusOf(t, set, views.Orders).Generation
+		}, patience, time.Millisecond)
+		_, err = set.Rebuild(t.Context(), []string{views.Orders}, views.RebuildOptions{})
+		require.NoError(t, err)
+		assertNoOtherGenerations(t, r, set)
 	})
 }
 
 func TestRebuild_Unknown(t *testing.T) {
 	set := openSet(t, viewstest.InProcess(t).Client, nil)
-	_, err := set.Rebuild(t.Context(), "weather")
+	_, err := rebuild(t.Context(), t, set, "weather")
 	assert.Equal(t, domain.ClassNotFound, domain.ClassOf(err))
 	_, _, err = set.Hash(t.Context(), "weather")
 	assert.Equal(t, domain.ClassNotFound, domain.ClassOf(err))
-	_, err = newSet(viewstest.InProcess(t).Client, viewstest.OpenStore(t)).Rebuild(t.Context(), "orders")
-	assert.Equal(t, domain.ClassTransient, domain.ClassOf(err), "before Start")
+	_, err = set.RequestRebuild(t.Context(), []string{views.Orders}, views.RebuildOptions{Rate: -1})
+	assert.Equal(t, domain.ClassRejected, domain.ClassOf(err))
+	require.NoError(t, set.CancelRebuild(t.Context(), views.Orders), "there is none")
 }

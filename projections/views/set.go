@@ -39,7 +39,10 @@ type Set struct {
 	unsure   bool            // an Apply failed: it may have changed what nobody was told of; guarded by applying
 	applied  domain.Position // the last event that all views have got from us; guarded by applying
 
-	sight sight
+	tending sync.Mutex // held while rebuilds are done
+
+	sight   sight
+	highest atomic.Int64 // of the numbers that this process has met
 }
 
 // slot is the place of one view.
@@ -56,13 +59,19 @@ type Options struct {
 	// against the newest event. Older ones are read from the event store. 0: for
 	// ever.
 	Keep time.Duration
+	// Parts is over how many hash slots of a cluster the bodies are spread. 0: 8 on a
+	// cluster, 1 elsewhere.
+	Parts int
 }
 
 // NewSet makes the set of all views; it touches nothing until Start or Watch.
 func NewSet(client redis.UniversalClient, store *eventstore.Store, log *slog.Logger, options Options) *Set {
-	bodies := eventsView{count: 1, keep: options.Keep}
-	if _, cluster := client.(*redis.ClusterClient); cluster {
-		bodies.count = clusterParts
+	bodies := eventsView{count: options.Parts, keep: options.Keep}
+	if bodies.count == 0 {
+		bodies.count = 1
+		if _, cluster := client.(*redis.ClusterClient); cluster {
+			bodies.count = clusterParts
+		}
 	}
 	s := &Set{client: client, store: store, log: log, hub: newHub(), name: uuid.NewString()}
 	for _, v := range []view{

@@ -197,6 +197,7 @@ func (s *Set) see(generations []*Generation, cursors []*Cursor, before, head dom
 			standing.Since = now // it had nothing to do up to now
 		}
 		views[slot.view.name()] = standing
+		s.met(int64(g.number))
 	}
 	if missing {
 		lowest = domain.Position{}

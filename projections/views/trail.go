@@ -31,7 +31,9 @@ type growing struct {
 	places map[string][]domain.Position
 }
 
-func (t trails) grow() *growing { return &growing{trails: t, places: make(map[string][]domain.Position)} }
+func (t trails) grow() *growing {
+	return &growing{trails: t, places: make(map[string][]domain.Position)}
+}
 
 func (g *growing) add(id string, p domain.Position) {
 	before, known := g.places[id]

@@ -16,7 +16,7 @@ import (
 // ErrGap reports a slice that begins after the view's cursor: events are missing
 // between, for example since Redis lost its data. The feed must start again from
 // the cursor.
-var ErrGap = errors.New("the slice begins after the view's cursor")
+var ErrGap = &domain.Error{Class: domain.ClassTransient, Code: "views_gap", Message: "the slice begins after the view's cursor"}
 
 // ErrFenced reports that another process has taken over.
 var ErrFenced = &domain.Error{Class: domain.ClassTransient, Code: "views_taken_over", Message: "another process writes the views"}
@@ -87,7 +87,7 @@ func (w *writer) move(ctx context.Context, b *batch, to Cursor) error {
 	}
 	// An earlier write of ours arrived after all, or Redis has gone back to an
 	// older copy.
-	return fmt.Errorf("%s was taken to be at %s and is at %s: %w", w.generation.view.name(), w.cursor.Position, now.Position, ErrGap)
+	return fmt.Errorf("%s was taken to be at %s and is at %s: %w", w.generation.view.name(), w.stands, stands, ErrGap)
 }
 
 // apply folds a slice into the part, with its cursor, in one round trip after the
