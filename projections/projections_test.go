@@ -33,9 +33,14 @@ type running struct {
 
 func run(t *testing.T, client redis.UniversalClient, store *viewstest.Store) *running {
 	t.Helper()
-	set := views.NewSet(client, store.Store, viewstest.Discard())
+	return runWith(t, client, store, views.Options{})
+}
+
+func runWith(t *testing.T, client redis.UniversalClient, store *viewstest.Store, options views.Options) *running {
+	t.Helper()
+	set := views.NewSet(client, store.Store, viewstest.Discard(), options)
 	registry := prometheus.NewRegistry()
-	p, err := projections.New(set, store.Store, viewstest.Discard(), registry)
+	p, err := projections.New(set, store.Store, client, viewstest.Discard(), registry)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{Projections: p, registry: registry, done: make(chan error, 1), stop: cancel}
@@ -79,12 +84,19 @@ func (r *running) hashes(t *testing.T) map[string]string {
 	return found
 }
 
-func wait(t *testing.T, what string, done <-chan struct{}) {
+// ready waits until the views have caught up with the log.
+func (r *running) ready(t *testing.T) {
 	t.Helper()
-	select {
-	case <-done:
-	case <-time.After(patience):
-		require.FailNow(t, what+" does not come")
+	require.Eventually(t, func() bool { return r.Ready() == nil }, patience, 2*time.Millisecond)
+}
+
+// rebuild rebuilds all views and checks that nothing has changed by that.
+func (r *running) rebuild(t *testing.T) {
+	t.Helper()
+	done, err := r.Views.Rebuild(t.Context(), r.Views.Names(), views.RebuildOptions{})
+	require.NoError(t, err)
+	for _, p := range done {
+		require.True(t, p.Equal(), "%s differs in %v", p.View, p.Different)
 	}
 }
 
@@ -94,7 +106,7 @@ func TestRun_FollowsTheLog(t *testing.T) {
 		store := viewstest.OpenStore(t)
 		head := store.Append(t, events[:200]...)
 		p := run(t, r.Client, store)
-		wait(t, "the end of the log", p.CaughtUp())
+		p.ready(t)
 		p.reach(t, head)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -116,11 +128,7 @@ func TestRun_FollowsTheLog(t *testing.T) {
 		}
 		assert.Equal(t, want, got)
 		sums := p.hashes(t)
-		for _, name := range p.Views.Names() {
-			rebuilt, err := p.Views.Rebuild(t.Context(), name)
-			require.NoError(t, err)
-			assert.True(t, rebuilt.Equal(), name)
-		}
+		p.rebuild(t)
 		assert.Equal(t, sums, p.hashes(t))
 		p.stop()
 		require.NoError(t, <-p.done)
@@ -128,7 +136,7 @@ func TestRun_FollowsTheLog(t *testing.T) {
 
 		// The next process goes on where this one ended and changes nothing.
 		next := run(t, r.Dial(t), store)
-		wait(t, "the end of the log", next.CaughtUp())
+		next.ready(t)
 		assert.Equal(t, sums, next.hashes(t))
 		assert.Zero(t, counter(t, next.registry, "tradetrail_projected_events_total"))
 	})
@@ -159,11 +167,7 @@ func TestRun_RedisFlushed(t *testing.T) {
 		head := store.Append(t, events[80:]...)
 		p.reach(t, head)
 		want := p.hashes(t)
-		for _, name := range p.Views.Names() {
-			rebuilt, err := p.Views.Rebuild(t.Context(), name)
-			require.NoError(t, err)
-			require.True(t, rebuilt.Equal(), name)
-		}
+		p.rebuild(t)
 		r.Flush(t) // and no event comes
 		p.reach(t, head)
 		assert.Equal(t, want, p.hashes(t))
@@ -198,17 +202,13 @@ func TestRun_ForeignEvents(t *testing.T) {
 	head := store.Append(t, events[20:]...)
 	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
 		p := run(t, r.Client, store)
-		wait(t, "the end of the log", p.CaughtUp())
+		p.ready(t)
 		p.reach(t, head)
 		assert.Zero(t, counter(t, p.registry, "tradetrail_projection_failures_total"))
 		page, err := p.Views.OwnerEvents(t.Context(), views.Accounts, "ACC-9", 0, 100)
 		require.NoError(t, err)
 		assert.GreaterOrEqual(t, len(page.Items), 2)
-		for _, name := range p.Views.Names() {
-			rebuilt, err := p.Views.Rebuild(t.Context(), name)
-			require.NoError(t, err)
-			assert.True(t, rebuilt.Equal(), name)
-		}
+		p.rebuild(t)
 	})
 }
 
@@ -221,7 +221,7 @@ func TestRun_EndsWithItsContext(t *testing.T) {
 		p.stop()
 		require.NoError(t, <-p.done)
 		p = run(t, r.Dial(t), store)
-		wait(t, "the end of the log", p.CaughtUp())
+		p.ready(t)
 		p.stop() // idle
 		require.NoError(t, <-p.done)
 	})
@@ -232,7 +232,7 @@ func TestRun_EndsWithItsContext(t *testing.T) {
 func TestRun_HandlerStopsByItself(t *testing.T) {
 	store := viewstest.OpenStore(t)
 	p := run(t, viewstest.InProcess(t).Client, store)
-	wait(t, "the end of the log", p.CaughtUp())
+	p.ready(t)
 	require.NoError(t, p.CloseFeed())
 	select {
 	case err := <-p.done:
@@ -242,59 +242,49 @@ func TestRun_HandlerStopsByItself(t *testing.T) {
 	}
 }
 
-// A panic in a fold, and errors of Redis, are counted, tried again and survived.
-func TestRun_RetriesPanicsAndErrors(t *testing.T) {
+// Errors of Redis are counted, tried again and survived.
+func TestRun_RetriesErrors(t *testing.T) {
 	store := viewstest.OpenStore(t)
 	head := store.Append(t, viewstest.History(5, 60)...)
 	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
 		client := r.Dial(t)
 		hook := &failing{}
 		hook.left.Store(5)
-		client.AddHook(hook)
+		viewstest.Hook(client, hook)
 		p := run(t, client, store)
 		p.reach(t, head)
 		assert.Positive(t, counter(t, p.registry, "tradetrail_projection_failures_total"))
 		assert.Negative(t, hook.left.Load())
-		for _, name := range p.Views.Names() {
-			rebuilt, err := p.Views.Rebuild(t.Context(), name)
-			require.NoError(t, err)
-			assert.True(t, rebuilt.Equal(), name)
-		}
+		p.rebuild(t)
 	})
 }
 
-// failing spoils the first reads of the folds: every other one by a panic.
+// failing spoils the first reads of the folds.
 type failing struct{ left atomic.Int64 }
 
-func (f *failing) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (f *failing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		if cmd.Name() != "mget" {
-			return next(ctx, cmd)
-		}
-		switch left := f.left.Add(-1); {
-		case left < 0:
-			return next(ctx, cmd)
-		case left%2 == 0:
-			panic("provoked")
-		default:
-			return errors.New("provoked")
-		}
-	}
-}
+func (f *failing) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (f *failing) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
 
 func (f *failing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if cmds[0].Name() != "hmget" || f.left.Add(-1) < 0 {
+			return next(ctx, cmds)
+		}
+		for _, cmd := range cmds {
+			cmd.SetErr(errors.New("provoked"))
+		}
+		return errors.New("provoked")
+	}
 }
 
 // Registering twice is a mistake of whoever wires the process, and said so.
 func TestNew_RegistersOnce(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	store := viewstest.OpenStore(t)
-	set := views.NewSet(viewstest.InProcess(t).Client, store.Store, viewstest.Discard())
-	_, err := projections.New(set, store.Store, viewstest.Discard(), registry)
+	client := viewstest.InProcess(t).Client
+	set := views.NewSet(client, store.Store, viewstest.Discard(), views.Options{})
+	_, err := projections.New(set, store.Store, client, viewstest.Discard(), registry)
 	require.NoError(t, err)
-	_, err = projections.New(set, store.Store, viewstest.Discard(), registry)
+	_, err = projections.New(set, store.Store, client, viewstest.Discard(), registry)
 	require.Error(t, err)
 }

@@ -2,6 +2,7 @@ package views
 
 import (
 	"context"
+	"time"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/projections/feed"
@@ -78,4 +79,15 @@ func (s *Set) ReadAnyway() {
 	defer s.sight.mu.Unlock()
 	s.sight.readable = domain.Position{}
 	s.sight.reached.Store(true)
+}
+
+// Stand makes it look as if a view had stood still for a while, with the log at
+// head.
+func (s *Set) Stand(view string, still time.Duration, head domain.Position) {
+	s.sight.mu.Lock()
+	defer s.sight.mu.Unlock()
+	at := s.sight.views[view]
+	at.Since = time.Now().Add(-still)
+	s.sight.views[view] = at
+	s.sight.head = head
 }
