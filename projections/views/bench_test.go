@@ -3,11 +3,16 @@ package views_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/projections/feed"
@@ -128,22 +133,184 @@ func BenchmarkFollowLatency(b *testing.B) {
 	})
 }
 
+// stream makes up an endless log of events of about 500 bytes, as it would be
+// read from a store.
+type stream struct {
+	flow      *viewstest.Flow
+	random    *rand.Rand
+	revisions map[string]uint64
+	commit    uint64
+	bytes, n  int
+	orders    []string
+}
+
+func newStream() *stream {
+	return &stream{flow: viewstest.NewFlow(1), random: rand.New(rand.NewPCG(1, 1)), revisions: make(map[string]uint64)}
+}
+
+func (s *stream) slice(b *testing.B, n int) feed.Slice {
+	b.Helper()
+	slice := feed.Slice{After: domain.Position{Commit: s.commit, Prepare: s.commit}}
+	if s.commit == 0 {
+		slice.After = domain.Position{}
+	}
+	for range n {
+		e := s.flow.Next()
+		e.CorrelationID, e.Source, e.Environment = fmt.Sprintf("%016x", s.random.Uint64()), "kafka", "production"
+		if e.OrderID != "" {
+			e.ClientOrderID, e.BrokerOrderID = "C-"+e.OrderID, fmt.Sprintf("%08d", s.random.IntN(1e8))
+			if len(s.orders) < 100_000 && s.revisions[e.Stream()] == 0 {
+				s.orders = append(s.orders, e.OrderID)
+			}
+		}
+		e.EntityType, e.EntityID = e.Home().Kind, e.Home().ID
+		e.Clock = &domain.Clock{SourceID: "gw-1", Sync: "PTP_LOCKED", OffsetNs: int64(s.random.IntN(900)), MaxErrorNs: 1000}
+		payload, err := e.Encode()
+		require.NoError(b, err)
+		s.commit += uint64(len(payload)) + 160
+		p := domain.Position{Commit: s.commit, Prepare: s.commit}
+		slice.Events = append(slice.Events, feed.Event{
+			Located: domain.Located{Event: e, Stream: e.Stream(), Revision: s.revisions[e.Stream()], Position: p}, Payload: payload,
+		})
+		s.revisions[e.Stream()]++
+		s.bytes += len(payload)
+		s.n++
+	}
+	return slice
+}
+
+// Memory of all views together per event, and pages of 50 at 500 reads a second,
+// as the log grows. TRADETRAIL_BENCH_EVENTS says up to how many events.
+func BenchmarkGrowth(b *testing.B) {
+	most := 300_000
+	if text := os.Getenv("TRADETRAIL_BENCH_EVENTS"); text != "" {
+		var err error
+		most, err = strconv.Atoi(text)
+		require.NoError(b, err)
+	}
+	r := viewstest.Own(b)
+	set := openSet(b, r.Client, nil)
+	s := newStream()
+	began := time.Now()
+	for _, size := range []int{100_000, 300_000, 1_000_000, 3_000_000, 10_000_000} {
+		if size > most {
+			break
+		}
+		for s.n < size {
+			require.NoError(b, set.Apply(b.Context(), s.slice(b, 2000)))
+		}
+		b.Run(fmt.Sprintf("events=%d", size), func(b *testing.B) {
+			for range b.N {
+				slow := pages(b, set, s.orders)
+				b.ReportMetric(float64(slow.Microseconds()), "p99-us")
+			}
+			b.ReportMetric(float64(r.Memory(b))/float64(size), "bytes/event")
+			b.ReportMetric(float64(s.bytes)/float64(size), "payload-bytes/event")
+			b.Logf("%d events after %s", size, time.Since(began).Round(time.Second))
+		})
+	}
+}
+
+// pages reads 5,000 pages of 50 at 500 a second and returns the 99th percentile of
+// how long they took since they were due.
+func pages(b *testing.B, set *views.Set, orders []string) time.Duration {
+	b.Helper()
+	const reads, every = 5000, 2 * time.Millisecond
+	took := make([]time.Duration, reads)
+	random := rand.New(rand.NewPCG(2, 2))
+	begun := time.Now()
+	var group errgroup.Group
+	group.SetLimit(64)
+	for i := range reads {
+		due := begun.Add(time.Duration(i) * every)
+		kind, id := views.Accounts, fmt.Sprintf("ACC-%d", 1+random.IntN(4))
+		if i%2 == 1 {
+			kind, id = views.Strategies, fmt.Sprintf("ALPHA-%d", 1+random.IntN(3))
+		}
+		at := random.Float64()
+		if wait := time.Until(due); wait > 0 {
+			time.Sleep(wait) //nolint:forbidigo // the rate is what is measured
+		}
+		group.Go(func() error {
+			total, err := set.OwnerEvents(b.Context(), kind, id, 0, 0)
+			if err != nil {
+				return err
+			}
+			from := int64(at * float64(total.Total-50))
+			page, err := set.OwnerEvents(b.Context(), kind, id, from, from+50)
+			if err == nil && len(page.Items) != 50 {
+				err = fmt.Errorf("%d items", len(page.Items))
+			}
+			took[i] = time.Since(due)
+			return err
+		})
+	}
+	require.NoError(b, group.Wait())
+	slices.Sort(took)
+	return took[reads*99/100]
+}
+
+// All views together from a log in the embedded store, and beside it what the
+// same Redis does for a plain pipeline of HSET and ZADD per event.
 func BenchmarkRebuild(b *testing.B) {
+	n := 40_000
+	if text := os.Getenv("TRADETRAIL_BENCH_EVENTS"); text != "" {
+		most, err := strconv.Atoi(text)
+		require.NoError(b, err)
+		n = min(most, 100_000)
+	}
+	store := viewstest.OpenStore(b)
+	s := newStream()
+	for from := 0; from < n; from += 1000 {
+		slice := s.slice(b, 1000)
+		events := make([]*domain.Event, len(slice.Events))
+		for i, e := range slice.Events {
+			events[i] = e.Event
+		}
+		store.Append(b, events...)
+	}
+	log := logOf(b, store)
 	eachRedis(b, func(b *testing.B, r *viewstest.Redis) {
-		const n = 5000
-		store := viewstest.OpenStore(b)
-		store.Append(b, viewstest.History(1, n)...)
+		r.Flush(b)
 		set := openSet(b, r.Client, store)
-		drive(b.Context(), b, set, logOf(b, store), 1, never)
+		for from := 0; from < len(log); from += 2000 {
+			require.NoError(b, set.Apply(b.Context(), viewstest.SliceOf(log, from, min(from+2000, len(log)))))
+		}
 		background(b, set.Tend)
+		plain := pipeline(b, r, log)
 		b.ResetTimer()
 		for range b.N {
 			done, err := set.Rebuild(b.Context(), set.Names(), views.RebuildOptions{})
 			require.NoError(b, err)
 			for _, p := range done {
 				require.True(b, p.Equal())
+				b.ReportMetric(p.PerSecond, "building-events/s")
 			}
 		}
-		b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds(), "events/s")
+		rate := float64(b.N) * float64(n) / b.Elapsed().Seconds()
+		b.ReportMetric(rate, "events/s")
+		b.ReportMetric(plain, "plain-events/s")
+		b.ReportMetric(100*rate/plain, "%plain")
 	})
+}
+
+// pipeline writes an HSET and a ZADD per event, 1,000 events at a time, and returns
+// the events per second.
+func pipeline(b *testing.B, r *viewstest.Redis, log []feed.Event) float64 {
+	b.Helper()
+	client := r.Dial(b)
+	began := time.Now()
+	for chunk := range slices.Chunk(log, 1000) {
+		_, err := client.Pipelined(b.Context(), func(p redis.Pipeliner) error {
+			for _, e := range chunk {
+				p.HSet(b.Context(), "{plain}:h", e.ID, e.Payload)
+				p.ZAdd(b.Context(), "{plain}:z", redis.Z{Score: float64(e.Position.Commit), Member: e.ID})
+			}
+			return nil
+		})
+		require.NoError(b, err)
+	}
+	rate := float64(len(log)) / time.Since(began).Seconds()
+	require.NoError(b, client.Del(b.Context(), "{plain}:h", "{plain}:z").Err())
+	return rate
 }

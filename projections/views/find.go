@@ -198,7 +198,7 @@ func (s *Set) types(ctx context.Context, names []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	present, err := read(ctx, s, slot, func(live *Generation) ([]string, error) {
+	present, err := read(ctx, s, slot, func(live *Generation, _ *pulse) ([]string, error) {
 		return fieldsOf(ctx, live.client, live.keys(), typeTrails.table)
 	})
 	if err != nil {
@@ -239,7 +239,7 @@ func (s *Set) limitTo(ctx context.Context, j *join, after, before time.Time) err
 	if err != nil {
 		return err
 	}
-	spans, err := read(ctx, s, slot, func(live *Generation) (map[uint64]struct{}, error) {
+	spans, err := read(ctx, s, slot, func(live *Generation, _ *pulse) (map[uint64]struct{}, error) {
 		days, err := live.client.HKeys(ctx, live.keys().at("y", "")).Result()
 		if err != nil {
 			return nil, unavailable("reading which days have events", err)
@@ -417,7 +417,7 @@ func (w *walk) seek(ctx context.Context, to edge) (length int64, err error) {
 		length int64
 		more   bool
 	}
-	found, err := read(ctx, w.set, w.slot, func(live *Generation) (part, error) {
+	found, err := read(ctx, w.set, w.slot, func(live *Generation, _ *pulse) (part, error) {
 		trail, err := w.trails.open(ctx, live.client, live.keys(), w.id)
 		if err != nil {
 			return part{}, err

@@ -52,6 +52,7 @@ type rows struct {
 	wants map[string][]string // hash -> fields
 	known map[string]struct{} // hash + field, wanted already
 	found map[string]string
+	also  func(redis.Pipeliner) // put behind the reads, if not nil
 }
 
 func newRows(k keys) *rows {
@@ -84,6 +85,9 @@ func (r *rows) read(ctx context.Context, client redis.Cmdable) error {
 	if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for hash, fields := range r.wants {
 			answers[hash] = p.HMGet(ctx, hash, fields...)
+		}
+		if r.also != nil {
+			r.also(p)
 		}
 		return nil
 	}); err != nil {

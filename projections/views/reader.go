@@ -50,7 +50,7 @@ func (s *Set) chainEvents(ctx context.Context, order string) (located, error) {
 	if err != nil {
 		return located{}, err
 	}
-	return read(ctx, s, slot, func(live *Generation) (located, error) {
+	return read(ctx, s, slot, func(live *Generation, _ *pulse) (located, error) {
 		// A chain is in several lists, which grow while they are read. What came after
 		// the cursor is left out: else an event could be there and one before it not,
 		// and a follower would go past it.
@@ -114,10 +114,13 @@ func (s *Set) bodies(ctx context.Context, places []domain.Position) (located, er
 	if err != nil {
 		return located{}, err
 	}
-	bodies, err := read(ctx, s, slot, func(live *Generation) (*rows, error) {
+	bodies, err := read(ctx, s, slot, func(live *Generation, pulse *pulse) (*rows, error) {
 		r := newRows(keys{})
 		for _, p := range places {
 			r.wantField(live.blockOf(p), place(p))
+		}
+		if len(live.parts) == 1 {
+			r.also = func(pipe redis.Pipeliner) { pulse.take(ctx, pipe, live) }
 		}
 		return r, r.read(ctx, live.client)
 	})
@@ -173,7 +176,7 @@ func (s *Set) Orders(ctx context.Context, ids []string) (map[string]domain.Order
 	if err != nil {
 		return nil, err
 	}
-	return read(ctx, s, slot, func(live *Generation) (map[string]domain.Order, error) {
+	return read(ctx, s, slot, func(live *Generation, _ *pulse) (map[string]domain.Order, error) {
 		return readOrders(ctx, live.client, live.keys(), ids)
 	})
 }
@@ -185,7 +188,7 @@ func (s *Set) Owner(ctx context.Context, kind, id string) (stats Stats, ok bool,
 	if err != nil {
 		return Stats{}, false, err
 	}
-	stats, err = read(ctx, s, slot, func(live *Generation) (Stats, error) {
+	stats, err = read(ctx, s, slot, func(live *Generation, _ *pulse) (Stats, error) {
 		found, err := readRows(ctx, live.client, live.keys(), "s", []string{id})
 		if err != nil {
 			return Stats{}, err
@@ -202,7 +205,7 @@ func (s *Set) Day(ctx context.Context, day string) (domain.Day, error) {
 	if err != nil {
 		return domain.Day{}, err
 	}
-	return read(ctx, s, slot, func(live *Generation) (domain.Day, error) {
+	return read(ctx, s, slot, func(live *Generation, _ *pulse) (domain.Day, error) {
 		found, err := readRows(ctx, live.client, live.keys(), "d", []string{day})
 		if err != nil {
 			return domain.Day{}, err
@@ -218,7 +221,7 @@ func (s *Set) Latencies(ctx context.Context) (map[domain.Stage]domain.Histogram,
 	if err != nil {
 		return nil, err
 	}
-	return read(ctx, s, slot, func(live *Generation) (map[domain.Stage]domain.Histogram, error) {
+	return read(ctx, s, slot, func(live *Generation, _ *pulse) (map[domain.Stage]domain.Histogram, error) {
 		var names []string
 		for _, stage := range domain.Stages() {
 			names = append(names, string(stage))
@@ -268,13 +271,9 @@ func (s *Set) trail(ctx context.Context, kind, id string, from, to int64) (Page[
 	}
 	from = max(from, 0)
 	to = min(to, from+MaxPage)
-	found, err := read(ctx, s, slot, func(live *Generation) (stretch, error) {
-		trail, err := trailsOf(kind).open(ctx, live.client, live.keys(), id)
-		if err != nil {
-			return stretch{}, err
-		}
-		places, err := trail.window(ctx, from, to)
-		return stretch{places, trail.length, live}, err
+	found, err := read(ctx, s, slot, func(live *Generation, p *pulse) (stretch, error) {
+		places, length, err := trailsOf(kind).window(ctx, live, p, id, from, to)
+		return stretch{places, length, live}, err
 	})
 	if err != nil {
 		return Page[domain.Located]{}, nil, err
@@ -304,7 +303,7 @@ func (s *Set) OwnerOrders(ctx context.Context, kind, id string, from, to int64) 
 	if err != nil {
 		return Page[domain.Order]{}, err
 	}
-	ids, err := read(ctx, s, slot, func(live *Generation) (Page[string], error) {
+	ids, err := read(ctx, s, slot, func(live *Generation, _ *pulse) (Page[string], error) {
 		return readList(ctx, live.client, live.keys().at("n", id), from, to)
 	})
 	if err != nil {
@@ -360,7 +359,7 @@ func (s *Set) search(ctx context.Context, kind, id string, after domain.Position
 	if err != nil {
 		return spot{}, err
 	}
-	return read(ctx, s, slot, func(live *Generation) (spot, error) {
+	return read(ctx, s, slot, func(live *Generation, _ *pulse) (spot, error) {
 		trail, err := trailsOf(kind).open(ctx, live.client, live.keys(), id)
 		if err != nil {
 			return spot{}, err
@@ -487,7 +486,7 @@ func (s *Set) tune(ctx context.Context, name, topic string, after *domain.Positi
 	if after != nil {
 		return wake, *after, nil
 	}
-	from, err := read(ctx, s, slot, func(live *Generation) (domain.Position, error) {
+	from, err := read(ctx, s, slot, func(live *Generation, _ *pulse) (domain.Position, error) {
 		cursor, _, err := live.cursor(ctx)
 		return cursor.Position, err
 	})

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"golang.org/x/time/rate"
 
 	"github.com/tradetrail/tradetrail/domain"
@@ -142,10 +142,14 @@ func (s *Set) accept(ctx context.Context, slot *slot) (*job, error) {
 		return nil, err
 	}
 	j := &job{set: s, slot: slot, progress: p, noted: text, slices: make(chan feed.Slice, 2)}
-	if live := slot.live.Load(); p.Generation != 0 && live != nil && live.number == p.Generation {
-		return nil, j.end(ctx, RebuildDone, nil) // switched, but the answer was lost
-	}
 	if p.Generation != 0 {
+		active, err := s.client.HGet(ctx, activeKey, slot.view.name()).Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, unavailable("reading which views are active", err)
+		}
+		if parseBuild(active).number == p.Generation {
+			return nil, j.end(ctx, RebuildDone, nil) // switched, but the answer was lost
+		}
 		j.fresh = s.generation(slot.view, p.Generation)
 	}
 	if p.State == RebuildCancelling {
@@ -345,9 +349,14 @@ func (s *Set) build(ctx context.Context, jobs []*job) error {
 		}
 	}
 	for _, j := range jobs {
-		if context.Cause(j.ctx) == nil { //nolint:contextcheck // the job's own
-			j.slot.shadow = j.writers
+		if context.Cause(j.ctx) != nil { //nolint:contextcheck // the job's own
+			continue
 		}
+		if j.slot.writers[0].generation.number == j.fresh.number {
+			// A switch that was given up arrived after all, and Start has found it.
+			return unavailable("rebuilding "+j.progress.View, errors.New("the new build is read already"))
+		}
+		j.slot.shadow = j.writers
 	}
 	return nil
 }
@@ -567,7 +576,8 @@ func (s *Set) swap(ctx context.Context, j *job) (old *Generation, err error) {
 
 // attached tells whether Apply still writes the job's build beside the live one.
 func attached(j *job) error {
-	if len(j.slot.writers) == 0 || len(j.slot.shadow) == 0 || j.slot.shadow[0] != j.writers[0] {
+	if len(j.slot.writers) == 0 || len(j.slot.shadow) == 0 || j.slot.shadow[0] != j.writers[0] ||
+		j.slot.writers[0].generation.number == j.fresh.number {
 		return unavailable("rebuilding "+j.progress.View, errors.New("the views were started again meanwhile"))
 	}
 	return nil
@@ -665,22 +675,20 @@ func (s *Set) compareKeys(ctx context.Context, j *job, a, b string, rests []stri
 			}
 			continue
 		}
-		var left, right map[string]string
+		var left, right []any
 		err := s.still(ctx, j, func() (err error) {
-			if left, err = digests(ctx, s.client, a, some); err != nil {
+			if left, err = valuesOf(ctx, s.client, a, some); err != nil {
 				return err
 			}
-			right, err = digests(ctx, s.client, b, some)
+			right, err = valuesOf(ctx, s.client, b, some)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		if !maps.Equal(left, right) {
-			for _, rest := range some {
-				if left[rest] != right[rest] {
-					differs(rest)
-				}
+		for i, rest := range some {
+			if !sameValue(left[i], right[i]) {
+				differs(rest)
 			}
 		}
 	}

@@ -173,30 +173,86 @@ func hashKeys(ctx context.Context, client redis.UniversalClient, prefix string) 
 // digests are SHA-256 over keys, what is below the prefix of their names, and what
 // they hold. A key that does not exist has none.
 func digests(ctx context.Context, client redis.UniversalClient, prefix string, rests []string) (map[string]string, error) {
+	values, err := valuesOf(ctx, client, prefix, rests)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]string, len(rests))
+	for i, rest := range rests {
+		digest := sha256.New()
+		switch value := values[i].(type) {
+		case nil:
+			continue
+		case string:
+			writeTexts(digest, rest, "string", value)
+		case []string:
+			writeTexts(digest, rest, "list")
+			writeTexts(digest, value...)
+		case map[string]string:
+			writeTexts(digest, rest, "hash")
+			for _, field := range slices.Sorted(maps.Keys(value)) {
+				writeTexts(digest, field, value[field])
+			}
+		case otherKind:
+			writeTexts(digest, rest, string(value))
+		}
+		found[rest] = string(digest.Sum(nil))
+	}
+	return found, nil
+}
+
+// otherKind is a key of a kind that no view writes.
+type otherKind string
+
+// valuesOf reads whole keys: a string, []string, map[string]string or otherKind,
+// nil for one that does not exist. Of a cursor it leaves out who writes it.
+func valuesOf(ctx context.Context, client redis.UniversalClient, prefix string, rests []string) ([]any, error) {
 	kinds, err := kindsOf(ctx, client, prefix, rests)
 	if err != nil {
 		return nil, err
 	}
-	values := make([]func(io.Writer), len(rests))
+	read := make([]func() any, len(rests))
 	if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, rest := range rests {
-			values[i] = queueDump(ctx, p, prefix+rest, kinds[i])
+			switch key := prefix + rest; kinds[i] {
+			case "string":
+				answer := p.Get(ctx, key)
+				read[i] = func() any { return lasting(key, answer.Val()) }
+			case "list":
+				answer := p.LRange(ctx, key, 0, -1)
+				read[i] = func() any { return answer.Val() }
+			case "hash":
+				answer := p.HGetAll(ctx, key)
+				read[i] = func() any { return answer.Val() }
+			case "none":
+				read[i] = func() any { return nil }
+			default:
+				read[i] = func() any { return otherKind(kinds[i]) }
+			}
 		}
 		return nil
 	}); err != nil && !errors.Is(err, redis.Nil) {
-		return nil, unavailable("hashing "+prefix, err)
+		return nil, unavailable("reading what is below "+prefix, err)
 	}
-	found := make(map[string]string, len(rests))
-	for i, rest := range rests {
-		if kinds[i] == "none" {
-			continue
-		}
-		digest := sha256.New()
-		writeTexts(digest, rest, kinds[i])
-		values[i](digest)
-		found[rest] = string(digest.Sum(nil))
+	values := make([]any, len(rests))
+	for i := range rests {
+		values[i] = read[i]()
 	}
-	return found, nil
+	return values, nil
+}
+
+// sameValue compares what valuesOf reads.
+func sameValue(a, b any) bool {
+	switch a := a.(type) {
+	case []string:
+		b, ok := b.([]string)
+		return ok && slices.Equal(a, b)
+	case map[string]string:
+		b, ok := b.(map[string]string)
+		return ok && maps.Equal(a, b)
+	default:
+		return a == b
+	}
 }
 
 func kindsOf(ctx context.Context, client redis.UniversalClient, prefix string, rests []string) ([]string, error) {
@@ -269,29 +325,7 @@ func joinHashes(hashes []string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// queueDump asks for a key's value and returns what writes it in a fixed order,
-// each text after its length. No view writes sets: of those, and of other kinds,
-// the kind itself counts.
-func queueDump(ctx context.Context, p redis.Pipeliner, key, kind string) func(io.Writer) {
-	switch kind {
-	case "string":
-		value := p.Get(ctx, key)
-		return func(w io.Writer) { writeTexts(w, lasting(key, value.Val())) }
-	case "list":
-		value := p.LRange(ctx, key, 0, -1)
-		return func(w io.Writer) { writeTexts(w, value.Val()...) }
-	case "hash":
-		value := p.HGetAll(ctx, key)
-		return func(w io.Writer) {
-			for _, field := range slices.Sorted(maps.Keys(value.Val())) {
-				writeTexts(w, field, value.Val()[field])
-			}
-		}
-	default:
-		return func(io.Writer) {}
-	}
-}
-
+// writeTexts writes each text after its length.
 func writeTexts(w io.Writer, texts ...string) {
 	var length [binary.MaxVarintLen64]byte
 	for _, text := range texts {

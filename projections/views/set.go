@@ -240,6 +240,13 @@ func (s *Set) register(ctx context.Context, v view) (*Generation, error) {
 
 // discard removes a generation that is not read (any more).
 func (s *Set) discard(ctx context.Context, g *Generation) error {
+	active, err := s.client.HGet(ctx, activeKey, g.view.name()).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return unavailable("reading which views are active", err)
+	}
+	if parseBuild(active).number == g.number {
+		return fmt.Errorf("removing generation %d of %s, which is read", g.number, g.view.name())
+	}
 	if err := g.drop(ctx); err != nil {
 		return err
 	}

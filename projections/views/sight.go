@@ -376,7 +376,9 @@ const maxLooks = 4
 // read runs a query on the generation of a view that is read. If that is gone
 // when the query is through, what it found may be half of it: then it is run
 // again on the next.
-func read[T any](ctx context.Context, s *Set, slot *slot, query func(*Generation) (T, error)) (T, error) {
+//
+// A query may look for that itself, in its last round trip.
+func read[T any](ctx context.Context, s *Set, slot *slot, query func(*Generation, *pulse) (T, error)) (T, error) {
 	var none T
 	for range maxLooks {
 		if !s.sight.reached.Load() {
@@ -386,12 +388,18 @@ func read[T any](ctx context.Context, s *Set, slot *slot, query func(*Generation
 		if live == nil {
 			return none, unavailable("reading "+slot.view.name(), errNotStarted)
 		}
-		found, err := query(live)
-		alive, gone := live.alive(ctx)
-		if gone != nil {
-			return none, errors.Join(err, gone)
+		var p pulse
+		found, err := query(live, &p)
+		if err != nil || !p.taken() {
+			p = pulse{}
+			if _, gone := live.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+				p.take(ctx, pipe, live)
+				return nil
+			}); gone != nil {
+				return none, errors.Join(err, unavailable("reading "+slot.view.name(), gone))
+			}
 		}
-		if alive {
+		if p.beats() {
 			return found, err
 		}
 		if err := s.look(ctx); err != nil {
@@ -401,16 +409,20 @@ func read[T any](ctx context.Context, s *Set, slot *slot, query func(*Generation
 	return none, errCatchingUp
 }
 
-// alive reports whether the generation is still there.
-func (g *Generation) alive(ctx context.Context) (bool, error) {
+// pulse tells whether a generation is still there.
+type pulse struct{ cursors []*redis.IntCmd }
+
+// take looks for the generation's cursors after everything that was put into the
+// pipeline before. On a cluster other keys of the pipeline may be read later: they
+// must be of the same part.
+func (p *pulse) take(ctx context.Context, pipe redis.Pipeliner, g *Generation) {
 	for _, k := range g.parts {
-		n, err := g.client.Exists(ctx, k.cursor()).Result()
-		if err != nil {
-			return false, unavailable("reading "+g.view.name(), err)
-		}
-		if n == 0 {
-			return false, nil
-		}
+		p.cursors = append(p.cursors, pipe.Exists(ctx, k.cursor()))
 	}
-	return true, nil
+}
+
+func (p *pulse) taken() bool { return len(p.cursors) > 0 }
+
+func (p *pulse) beats() bool {
+	return !slices.ContainsFunc(p.cursors, func(cursor *redis.IntCmd) bool { return cursor.Val() == 0 })
 }

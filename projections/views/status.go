@@ -52,11 +52,7 @@ func (s *Set) Status(ctx context.Context) ([]Status, error) {
 	}
 	statuses := make([]Status, 0, len(s.slots))
 	for _, slot := range s.slots {
-		live := slot.live.Load()
-		if live == nil {
-			return nil, unavailable("reading "+slot.view.name(), errNotStarted)
-		}
-		cursor, _, err := live.cursor(ctx)
+		live, cursor, err := s.standing(ctx, slot)
 		if err != nil {
 			return nil, err
 		}
@@ -76,6 +72,24 @@ func (s *Set) Status(ctx context.Context) ([]Status, error) {
 		statuses = append(statuses, status)
 	}
 	return statuses, nil
+}
+
+// standing is the generation that is read and where it stands.
+func (s *Set) standing(ctx context.Context, slot *slot) (*Generation, Cursor, error) {
+	for range maxLooks {
+		live := slot.live.Load()
+		if live == nil {
+			break
+		}
+		cursor, ok, err := live.cursor(ctx)
+		if ok || err != nil {
+			return live, cursor, err
+		}
+		if err := s.look(ctx); err != nil { // it was replaced, or lost
+			return nil, Cursor{}, err
+		}
+	}
+	return nil, Cursor{}, unavailable("reading "+slot.view.name(), errNotStarted)
 }
 
 // behind counts the events after a position.

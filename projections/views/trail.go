@@ -107,6 +107,50 @@ func (t trails) open(ctx context.Context, client redis.UniversalClient, k keys, 
 	return tr, unavailable("reading the trail of "+id, err)
 }
 
+// window reads a trail's places with index from up to, and without, to, and its
+// length, in one round trip: of a long one the list, whichever it is.
+func (t trails) window(ctx context.Context, g *Generation, p *pulse, id string, from, to int64) ([]domain.Position, int64, error) {
+	from = max(from, 0)
+	var mark *redis.StringCmd
+	var length *redis.IntCmd
+	var texts *redis.StringSliceCmd
+	key := g.keys().at(t.list, id)
+	if _, err := g.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		// The mark last: who finds it has read the whole list.
+		length = pipe.LLen(ctx, key)
+		if to > from {
+			texts = pipe.LRange(ctx, key, from, to-1)
+		}
+		mark = pipe.HGet(ctx, g.keys().bucket(t.table, id), id)
+		p.take(ctx, pipe, g)
+		return nil
+	}); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, 0, unavailable("reading the trail of "+id, err)
+	}
+	if mark.Val() == longTrail && length.Val() > 0 {
+		if texts == nil {
+			return nil, length.Val(), nil
+		}
+		places, err := parsePlaces(texts.Val())
+		return places, length.Val(), err
+	}
+	if mark.Val() == longTrail { // it became one between the two
+		tr, err := t.open(ctx, g.client, g.keys(), id)
+		if err != nil {
+			return nil, 0, err
+		}
+		places, err := tr.window(ctx, from, to)
+		return places, tr.length, err
+	}
+	short, err := unpackTrail(mark.Val())
+	if err != nil {
+		return nil, 0, err
+	}
+	tr := trail{short: short, length: int64(len(short))}
+	places, err := tr.window(ctx, from, to)
+	return places, tr.length, err
+}
+
 // window reads the places with index from up to, and without, to.
 func (t *trail) window(ctx context.Context, from, to int64) ([]domain.Position, error) {
 	from, to = max(from, 0), min(to, t.length)

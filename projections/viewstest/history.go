@@ -14,51 +14,70 @@ import (
 // what an audit log holds besides: logins, unknown types, odd data. Many orders
 // are under way at a time. The same seed gives the same events.
 func History(seed uint64, n int) []*domain.Event {
-	h := &history{
+	flow := NewFlow(seed)
+	events := make([]*domain.Event, n)
+	for i := range events {
+		events[i] = flow.Next()
+	}
+	return events
+}
+
+// Flow is a History without an end.
+type Flow struct {
+	random    *rand.Rand
+	now       time.Time
+	told      []*domain.Event // and not handed out
+	count     int
+	tales     [][]*domain.Event
+	decisions int
+}
+
+// NewFlow begins a history.
+func NewFlow(seed uint64) *Flow {
+	return &Flow{
 		random: rand.New(rand.NewPCG(seed, 0x6869)), //nolint:gosec // must be repeatable
 		now:    time.Date(2026, 3, 2, 14, 30, 0, 0, time.UTC),
 	}
-	var tales [][]*domain.Event
-	for len(h.told) < n {
-		for len(tales) < 6 {
-			tales = append(tales, h.decision())
+}
+
+// Next is the next event.
+func (h *Flow) Next() *domain.Event {
+	for len(h.told) == 0 {
+		for len(h.tales) < 6 {
+			h.tales = append(h.tales, h.decision())
 		}
-		i := h.random.IntN(len(tales))
-		h.tell(tales[i][0])
-		if tales[i] = tales[i][1:]; len(tales[i]) == 0 {
-			tales = append(tales[:i], tales[i+1:]...)
+		i := h.random.IntN(len(h.tales))
+		h.tell(h.tales[i][0])
+		if h.tales[i] = h.tales[i][1:]; len(h.tales[i]) == 0 {
+			h.tales = append(h.tales[:i], h.tales[i+1:]...)
 		}
 		if h.random.IntN(12) == 0 {
 			h.tell(h.aside())
 		}
 	}
-	return h.told[:n]
-}
-
-type history struct {
-	random    *rand.Rand
-	now       time.Time
-	told      []*domain.Event
-	decisions int
+	e := h.told[0]
+	h.told = h.told[1:]
+	return e
 }
 
 // tell gives the event what all have. Clocks of different systems disagree, so
 // times are not quite in order.
-func (h *history) tell(e *domain.Event) {
+func (h *Flow) tell(e *domain.Event) {
 	h.now = h.now.Add(time.Duration(1+h.random.IntN(900)) * time.Millisecond)
-	e.ID = domain.DeriveID("history", "", fmt.Sprint(len(h.told), h.random.Uint64()))
+	e.ID = domain.DeriveID("history", "", fmt.Sprint(h.count, h.random.Uint64()))
+	h.count++
 	e.OccurredAt = h.now.Add(-time.Duration(h.random.IntN(2_000_000)) * time.Microsecond)
 	e.RecordedAt = h.now
 	e.SchemaVersion = domain.SchemaVersion
 	h.told = append(h.told, e)
 }
 
-func (h *history) pick(kind string, n int) string {
+func (h *Flow) pick(kind string, n int) string {
 	return fmt.Sprintf("%s-%d", kind, 1+h.random.IntN(n))
 }
 
 // decision is a recommendation and what came of it.
-func (h *history) decision() []*domain.Event {
+func (h *Flow) decision() []*domain.Event {
 	h.decisions++
 	id := func(kind string) string { return fmt.Sprintf("%s-%d", kind, h.decisions) }
 	// A computation feeds several recommendations.
@@ -109,7 +128,7 @@ func (h *history) decision() []*domain.Event {
 	})
 }
 
-func (h *history) order(
+func (h *Flow) order(
 	event func(domain.EventType, func(*domain.Event)) *domain.Event, id, account, evaluation string,
 ) []*domain.Event {
 	quantity := 100 * (1 + h.random.IntN(9))
@@ -149,7 +168,7 @@ func (h *history) order(
 }
 
 // aside is an event of no order.
-func (h *history) aside() *domain.Event {
+func (h *Flow) aside() *domain.Event {
 	switch h.random.IntN(3) {
 	case 0:
 		return &domain.Event{Type: domain.UserLoggedIn, UserID: h.pick("USER", 3)}
