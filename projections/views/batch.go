@@ -13,12 +13,14 @@ import (
 type batch struct {
 	keys     keys
 	commands []*command
-	open     map[string]*command // name + key -> the command that takes more
-	rows     []row
+	open     map[opening]*command
+	hashes   hashes
+	rows     map[field]row
 	topics   map[string]struct{}
 }
 
-type row struct{ name, value string }
+// opening is what a command begins with: more of the same goes into the same.
+type opening struct{ name, key string }
 
 type command struct{ args []any } // its name and key first
 
@@ -26,11 +28,14 @@ type command struct{ args []any } // its name and key first
 const maxArgs = 4000
 
 func newBatch(k keys) *batch {
-	return &batch{keys: k, open: make(map[string]*command), topics: make(map[string]struct{})}
+	return &batch{
+		keys: k, open: make(map[opening]*command), hashes: newHashes(k),
+		rows: make(map[field]row), topics: make(map[string]struct{}),
+	}
 }
 
 func (b *batch) add(name, key string, args ...any) {
-	id := name + " " + key
+	id := opening{name, key}
 	c := b.open[id]
 	if c == nil || len(c.args)+len(args) > maxArgs {
 		c = &command{args: []any{name, key}}
@@ -41,18 +46,26 @@ func (b *batch) add(name, key string, args ...any) {
 }
 
 // set writes a row of a table. A row may be set once in a batch.
-func (b *batch) set(table, id, value string) { b.setField(b.keys.bucket(table, id), id, value) }
+func (b *batch) set(table, id, value string) { b.setDecoded(table, id, value, nil) }
+
+// setDecoded also leaves what the value says for the next who reads the row in
+// this process. It must not be changed any more.
+func (b *batch) setDecoded(table, id, value string, decoded any) {
+	hash := b.hashes.of(table, id)
+	b.add("HSET", hash, id, value)
+	b.rows[field{hash, id}] = row{value, decoded}
+}
 
 // setField writes what rows.wantField reads.
-func (b *batch) setField(hash, field, value string) {
-	b.add("HSET", hash, field, value)
-	b.rows = append(b.rows, row{hash + "\x00" + field, value})
+func (b *batch) setField(hash, name, value string) {
+	b.add("HSET", hash, name, value)
+	b.rows[field{hash, name}] = row{value: value}
 }
 
 // remember tells a memo what the batch has written.
 func (b *batch) remember(m *memo) {
-	for _, r := range b.rows {
-		m.put(r.name, r.value)
+	for f, r := range b.rows {
+		m.put(f, r)
 	}
 }
 

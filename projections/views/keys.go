@@ -2,10 +2,8 @@ package views
 
 import (
 	"context"
-	"hash/fnv"
 	"strconv"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -40,45 +38,81 @@ const buckets = 64
 
 // bucket is the hash that holds a table's row.
 func (k keys) bucket(table, id string) string {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(id)) // never fails
-	return k.at(table, strconv.FormatUint(uint64(h.Sum32()%buckets), 16))
+	return k.at(table, strconv.FormatUint(uint64(bucketOf(id)), 16))
 }
+
+// bucketOf spreads rows evenly: FNV-1a, 32 bits.
+func bucketOf(id string) uint32 {
+	h := uint32(2166136261)
+	for i := range len(id) {
+		h = (h ^ uint32(id[i])) * 16777619
+	}
+	return h % buckets
+}
+
+// hashes are the names of the hashes of tables, made once each.
+type hashes struct {
+	keys  keys
+	names map[string]*[buckets]string
+}
+
+func newHashes(k keys) hashes { return hashes{k, make(map[string]*[buckets]string)} }
+
+func (h hashes) of(table, id string) string {
+	names := h.names[table]
+	if names == nil {
+		names = new([buckets]string)
+		h.names[table] = names
+	}
+	name := &names[bucketOf(id)]
+	if *name == "" {
+		*name = h.keys.bucket(table, id)
+	}
+	return *name
+}
+
+// field is a field of a hash.
+type field struct{ hash, name string }
 
 // rows reads rows of tables, many in one round trip.
 type rows struct {
-	keys  keys
-	memo  *memo               // of whoever writes the tables; nil for readers
-	wants map[string][]string // hash -> fields
-	known map[string]struct{} // hash + field, wanted already
-	found map[string]string
-	also  func(redis.Pipeliner) // put behind the reads, if not nil
+	hashes hashes
+	memo   *memo               // of whoever writes the tables; nil for readers
+	wants  map[string][]string // hash -> fields
+	found  map[field]row
+	also   func(redis.Pipeliner) // put behind the reads, if not nil
+}
+
+// row is what a field holds; "" if there is none, since no view writes an empty
+// one.
+type row struct {
+	value string
+	// decoded is what value says, where the last to write it left it in the memo. It
+	// must not be changed.
+	decoded any
 }
 
 func newRows(k keys) *rows {
-	return &rows{keys: k, wants: make(map[string][]string), known: make(map[string]struct{}), found: make(map[string]string)}
+	return &rows{hashes: newHashes(k), wants: make(map[string][]string), found: make(map[field]row)}
 }
 
-func (r *rows) want(table, id string) { r.wantField(r.keys.bucket(table, id), id) }
+func (r *rows) want(table, id string) { r.wantField(r.hashes.of(table, id), id) }
 
-func (r *rows) wantField(hash, field string) {
-	name := hash + "\x00" + field
-	if _, twice := r.known[name]; twice {
+func (r *rows) wantField(hash, name string) {
+	f := field{hash, name}
+	if _, twice := r.found[f]; twice {
 		return
 	}
-	r.known[name] = struct{}{}
-	if value, ok := r.memo.get(name); ok {
-		if value != "" {
-			r.found[name] = value
-		}
-		return
+	known, ok := r.memo.get(f)
+	r.found[f] = known
+	if !ok {
+		r.wants[hash] = append(r.wants[hash], name)
 	}
-	r.wants[hash] = append(r.wants[hash], field)
 }
 
 // read fetches what was wanted since the last read.
 func (r *rows) read(ctx context.Context, client redis.Cmdable) error {
-	if len(r.wants) == 0 {
+	if len(r.wants) == 0 && r.also == nil {
 		return nil
 	}
 	answers := make(map[string]*redis.SliceCmd, len(r.wants))
@@ -91,16 +125,14 @@ func (r *rows) read(ctx context.Context, client redis.Cmdable) error {
 		}
 		return nil
 	}); err != nil {
-		return unavailable("reading rows below "+r.keys.prefix, err)
+		return unavailable("reading rows below "+r.hashes.keys.prefix, err)
 	}
 	for hash, fields := range r.wants {
 		for i, value := range answers[hash].Val() {
-			name := hash + "\x00" + fields[i]
-			text, ok := value.(string)
-			if ok {
-				r.found[name] = text
-			}
-			r.memo.put(name, text)
+			text, _ := value.(string)
+			f := field{hash, fields[i]}
+			r.found[f] = row{value: text}
+			r.memo.put(f, row{value: text})
 		}
 	}
 	clear(r.wants)
@@ -109,12 +141,17 @@ func (r *rows) read(ctx context.Context, client redis.Cmdable) error {
 
 // row is a row that was read; ok is false if there is none.
 func (r *rows) row(table, id string) (value string, ok bool) {
-	return r.field(r.keys.bucket(table, id), id)
+	return r.field(r.hashes.of(table, id), id)
 }
 
-func (r *rows) field(hash, field string) (value string, ok bool) {
-	value, ok = r.found[hash+"\x00"+field]
-	return value, ok
+func (r *rows) field(hash, name string) (value string, ok bool) {
+	found := r.found[field{hash, name}]
+	return found.value, found.value != ""
+}
+
+// decoded is what the last writer of a row left with it, or nil.
+func (r *rows) decoded(table, id string) any {
+	return r.found[field{r.hashes.of(table, id), id}].decoded
 }
 
 // readRows reads rows of one table; those that do not exist are missing.
@@ -136,32 +173,35 @@ func readRows(ctx context.Context, client redis.Cmdable, k keys, table string, i
 }
 
 // memo remembers rows for the only one that writes them, since what is written is
-// often read again soon. "" is a row that does not exist: no view writes an empty
-// one. It is thrown away with its writer, at any doubt.
-type memo struct {
-	rows *simplelru.LRU[string, string]
-}
+// often read again soon. It is thrown away with its writer, at any doubt.
+//
+// It forgets in halves: what was not touched since half of it was last forgotten.
+type memo struct{ young, old map[field]row }
 
-// maxMemo bounds what a writer remembers: about 10 MB of a row per order.
+// maxMemo bounds each half: about 10 MB of a row per order.
 const maxMemo = 1 << 15
 
-func newMemo() *memo {
-	rows, err := simplelru.NewLRU[string, string](maxMemo, nil)
-	if err != nil {
-		panic(err) // the size is not positive
-	}
-	return &memo{rows}
-}
+func newMemo() *memo { return &memo{young: make(map[field]row)} }
 
-func (m *memo) get(name string) (value string, ok bool) {
+func (m *memo) get(f field) (found row, ok bool) {
 	if m == nil {
-		return "", false
+		return row{}, false
 	}
-	return m.rows.Get(name)
+	if found, ok = m.young[f]; ok {
+		return found, true
+	}
+	if found, ok = m.old[f]; ok {
+		m.put(f, found)
+	}
+	return found, ok
 }
 
-func (m *memo) put(name, value string) {
-	if m != nil {
-		m.rows.Add(name, value)
+func (m *memo) put(f field, r row) {
+	if m == nil {
+		return
 	}
+	if len(m.young) >= maxMemo {
+		m.young, m.old = make(map[field]row), m.young
+	}
+	m.young[f] = r
 }

@@ -38,6 +38,10 @@ func (ordersView) fold(ctx context.Context, r reader, events []feed.Event, b *ba
 		return err
 	}
 	for _, id := range ids {
+		if before, ok := read.decoded("o", id).(*domain.Order); ok {
+			*orders[id] = *before // an Order changes nothing that its copies share
+			continue
+		}
 		if packed, ok := read.row("o", id); ok {
 			var err error
 			if *orders[id], err = parseOrder(id, packed); err != nil {
@@ -55,7 +59,7 @@ func (ordersView) fold(ctx context.Context, r reader, events []feed.Event, b *ba
 		if err != nil {
 			return damaged("an order %s that can't be written", id)
 		}
-		b.set("o", id, pack(state))
+		b.setDecoded("o", id, pack(state), orders[id])
 	}
 	return nil
 }
