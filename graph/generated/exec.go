@@ -2465,6 +2465,7 @@ input EventFilter {
   accounts: [String!]
   users: [String!]
   orders: [String!]
+  "What the event says that it is about; with both, as in the query entity."
   entityType: String
   entityId: String
   "The window of occurredAt: from ` + "`" + `after` + "`" + ` on, and earlier than ` + "`" + `before` + "`" + `."

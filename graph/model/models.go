@@ -175,8 +175,9 @@ type EventFilter struct {
 	Accounts   []string `json:"accounts,omitempty"`
 	Users      []string `json:"users,omitempty"`
 	Orders     []string `json:"orders,omitempty"`
-	EntityType *string  `json:"entityType,omitempty"`
-	EntityID   *string  `json:"entityId,omitempty"`
+	// What the event says that it is about; with both, as in the query entity.
+	EntityType *string `json:"entityType,omitempty"`
+	EntityID   *string `json:"entityId,omitempty"`
 	// The window of occurredAt: from `after` on, and earlier than `before`.
 	After  *time.Time `json:"after,omitempty"`
 	Before *time.Time `json:"before,omitempty"`
