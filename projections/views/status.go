@@ -52,11 +52,7 @@ func (s *Set) Status(ctx context.Context) ([]Status, error) {
 	}
 	statuses := make([]Status, 0, len(s.slots))
 	for _, slot := range s.slots {
-		live := slot.live.Load()
-		if live == nil {
-			return nil, unavailable("reading "+slot.view.name(), errNotStarted)
-		}
-		cursor, _, err := live.cursor(ctx)
+		live, cursor, err := s.stand(ctx, slot)
 		if err != nil {
 			return nil, err
 		}
@@ -76,6 +72,25 @@ func (s *Set) Status(ctx context.Context) ([]Status, error) {
 		statuses = append(statuses, status)
 	}
 	return statuses, nil
+}
+
+// stand finds the generation that is read and where it stands. The one that this
+// process last saw may be gone: another has taken its place.
+func (s *Set) stand(ctx context.Context, slot *slot) (*Generation, Cursor, error) {
+	for range maxLooks {
+		live := slot.live.Load()
+		if live == nil {
+			return nil, Cursor{}, unavailable("reading "+slot.view.name(), errNotStarted)
+		}
+		cursor, ok, err := live.cursor(ctx)
+		if ok || err != nil {
+			return live, cursor, err
+		}
+		if err := s.look(ctx); err != nil {
+			return nil, Cursor{}, err
+		}
+	}
+	return nil, Cursor{}, errCatchingUp
 }
 
 // behind counts the events after a position.
