@@ -193,27 +193,48 @@ func TestEvents_Page(t *testing.T) {
 		found      views.Found
 		want       string
 	}{
-		{"all there is", `first: 3`, views.Found{Events: []domain.Located{located(1), located(5)}, Reached: position(9), Examined: 4, Total: 2, TotalKnown: true},
+		{
+			"all there is", `first: 3`,
+			views.Found{Events: []domain.Located{located(1), located(5)}, Reached: position(9), Examined: 4, Total: 2, TotalKnown: true},
 			`{"edges": [{"cursor": "C:1/P:1"}, {"cursor": "C:5/P:5"}], "totalCount": 2, "examined": 4, "failed": 0, "failure": null, "fromEventStore": 0,
-			  "pageInfo": {"hasNextPage": false, "hasPreviousPage": false, "startCursor": "C:1/P:1", "endCursor": "C:5/P:5"}}`},
-		{"a full page", `first: 2`, views.Found{Events: []domain.Located{located(1), located(5)}, More: true, Reached: position(9), Examined: 4, Archived: 3},
+			  "pageInfo": {"hasNextPage": false, "hasPreviousPage": false, "startCursor": "C:1/P:1", "endCursor": "C:5/P:5"}}`,
+		},
+		{
+			"a full page", `first: 2`,
+			views.Found{Events: []domain.Located{located(1), located(5)}, More: true, Reached: position(9), Examined: 4, Archived: 3},
 			`{"edges": [{"cursor": "C:1/P:1"}, {"cursor": "C:5/P:5"}], "totalCount": null, "examined": 4, "failed": 0, "failure": null, "fromEventStore": 3,
-			  "pageInfo": {"hasNextPage": true, "hasPreviousPage": false, "startCursor": "C:1/P:1", "endCursor": "C:5/P:5"}}`},
-		{"stopped on the way", `first: 3`, views.Found{Events: []domain.Located{located(1)}, More: true, Reached: position(9), Examined: 10_000, Failed: 7, Failure: "no number"},
+			  "pageInfo": {"hasNextPage": true, "hasPreviousPage": false, "startCursor": "C:1/P:1", "endCursor": "C:5/P:5"}}`,
+		},
+		{
+			"stopped on the way", `first: 3`,
+			views.Found{Events: []domain.Located{located(1)}, More: true, Reached: position(9), Examined: 10_000, Failed: 7, Failure: "no number"},
 			`{"edges": [{"cursor": "C:1/P:1"}], "totalCount": null, "examined": 10000, "failed": 7, "failure": "no number", "fromEventStore": 0,
-			  "pageInfo": {"hasNextPage": true, "hasPreviousPage": false, "startCursor": "C:1/P:1", "endCursor": "C:9/P:9"}}`},
-		{"stopped with nothing", `first: 3, after: "C:1/P:1"`, views.Found{More: true, Reached: position(9), Examined: 10_000},
+			  "pageInfo": {"hasNextPage": true, "hasPreviousPage": false, "startCursor": "C:1/P:1", "endCursor": "C:9/P:9"}}`,
+		},
+		{
+			"stopped with nothing", `first: 3, after: "C:1/P:1"`,
+			views.Found{More: true, Reached: position(9), Examined: 10_000},
 			`{"edges": [], "totalCount": null, "examined": 10000, "failed": 0, "failure": null, "fromEventStore": 0,
-			  "pageInfo": {"hasNextPage": true, "hasPreviousPage": false, "startCursor": null, "endCursor": "C:9/P:9"}}`},
-		{"nothing wanted", `first: 0`, views.Found{More: true},
+			  "pageInfo": {"hasNextPage": true, "hasPreviousPage": false, "startCursor": null, "endCursor": "C:9/P:9"}}`,
+		},
+		{
+			"nothing wanted", `first: 0`,
+			views.Found{More: true},
 			`{"edges": [], "totalCount": null, "examined": 0, "failed": 0, "failure": null, "fromEventStore": 0,
-			  "pageInfo": {"hasNextPage": true, "hasPreviousPage": false, "startCursor": null, "endCursor": null}}`},
-		{"backwards, a full page", `last: 2`, views.Found{Events: []domain.Located{located(9), located(5)}, More: true, Reached: position(3), Examined: 4},
+			  "pageInfo": {"hasNextPage": true, "hasPreviousPage": false, "startCursor": null, "endCursor": null}}`,
+		},
+		{
+			"backwards, a full page", `last: 2`,
+			views.Found{Events: []domain.Located{located(9), located(5)}, More: true, Reached: position(3), Examined: 4},
 			`{"edges": [{"cursor": "C:5/P:5"}, {"cursor": "C:9/P:9"}], "totalCount": null, "examined": 4, "failed": 0, "failure": null, "fromEventStore": 0,
-			  "pageInfo": {"hasNextPage": false, "hasPreviousPage": true, "startCursor": "C:5/P:5", "endCursor": "C:9/P:9"}}`},
-		{"backwards, stopped on the way", `last: 3`, views.Found{Events: []domain.Located{located(9)}, More: true, Reached: position(3), Examined: 10_000},
+			  "pageInfo": {"hasNextPage": false, "hasPreviousPage": true, "startCursor": "C:5/P:5", "endCursor": "C:9/P:9"}}`,
+		},
+		{
+			"backwards, stopped on the way", `last: 3`,
+			views.Found{Events: []domain.Located{located(9)}, More: true, Reached: position(3), Examined: 10_000},
 			`{"edges": [{"cursor": "C:9/P:9"}], "totalCount": null, "examined": 10000, "failed": 0, "failure": null, "fromEventStore": 0,
-			  "pageInfo": {"hasNextPage": false, "hasPreviousPage": true, "startCursor": "C:3/P:3", "endCursor": "C:9/P:9"}}`},
+			  "pageInfo": {"hasNextPage": false, "hasPreviousPage": true, "startCursor": "C:3/P:3", "endCursor": "C:9/P:9"}}`,
+		},
 	} {
 		v := &fake{search: func(views.Query) (views.Found, error) { return c.found, nil }}
 		data, problems := ask(t, v, `{ events(`+c.args+`) { edges { cursor } totalCount examined failed failure fromEventStore

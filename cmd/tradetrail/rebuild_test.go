@@ -40,7 +40,8 @@ func prefixOf(redis *miniredis.Miniredis, view string) string {
 
 func TestRebuild_SaysWhatDiffered(t *testing.T) {
 	server, redis := tampered(t)
-	redis.RPush(prefixOf(redis, "users")+"n:\x1b[31mred", "made up")
+	_, err := redis.RPush(prefixOf(redis, "users")+"n:\x1b[31mred", "made up")
+	require.NoError(t, err)
 
 	code, stdout, stderr := tradetrail("", "rebuild", "daily", "users", "--server", server.URL)
 	assert.Equal(t, exitIntegrity, code, stderr)
@@ -210,7 +211,9 @@ func TestVerdicts(t *testing.T) {
 	require.NoError(t, judgeRebuilds(&out, []rebuilding{{Projection: "a", State: "DONE", Equal: &yes, Generation: 3, Keys: 2}}, nil))
 	err := judgeRebuilds(&out, []rebuilding{
 		{Projection: "a", State: "DONE", Equal: &no, Generation: 3, Position: "C:1/P:1", Keys: 20, Differing: 9, Different: []string{"x", "y"}},
-		{Projection: "b", State: "FAILED", Error: "the fold\nis wrong"}, {Projection: "c", State: "CANCELLED"}, {Projection: "d", State: "QUEUED"},
+		{Projection: "b", State: "FAILED", Error: "the fold\nis wrong"},
+		{Projection: "c", State: "CANCELLED"},
+		{Projection: "d", State: "QUEUED"},
 	}, nil)
 	require.ErrorContains(t, err, "a did not say what the log says; what the log says is in its place now: not everything was rebuilt")
 	require.ErrorContains(t, judgeRebuilds(&out, []rebuilding{{Projection: "c", State: "CANCELLED"}}, nil), "not everything was rebuilt")

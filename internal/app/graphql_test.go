@@ -99,13 +99,19 @@ func TestGraphQL_SearchesBothWays(t *testing.T) {
 		{"entities of a type", map[string]any{"entityType": "city"}, func(e tale) bool { return e.entityType == "city" }, false},
 		{"entities of a name", map[string]any{"entityId": "c0"}, func(e tale) bool { return e.entityID == "c0" }, false},
 		{"a day", map[string]any{"after": day, "before": day.AddDate(0, 0, 1)}, func(e tale) bool { return e.at.Day() == 3 }, false},
-		{"a moment", map[string]any{"after": day.Add(14*time.Hour + 30*time.Minute + 10*time.Second), "before": day.Add(14*time.Hour + 30*time.Minute + 40*time.Second)},
-			func(e tale) bool { return e.at.Day() == 3 && e.at.Second() >= 10 && e.at.Second() < 40 }, false},
+		{
+			"a moment",
+			map[string]any{"after": day.Add(14*time.Hour + 30*time.Minute + 10*time.Second), "before": day.Add(14*time.Hour + 30*time.Minute + 40*time.Second)},
+			func(e tale) bool { return e.at.Day() == 3 && e.at.Second() >= 10 && e.at.Second() < 40 }, false,
+		},
 		{"an expression", map[string]any{"expression": "limit_price > 50"}, func(e tale) bool { return e.price > 50 }, false},
-		{"all together", map[string]any{"types": []string{"order.*"}, "accounts": []string{"A1", "A3"}, "before": day, "expression": `ticker != "T3"`},
+		{
+			"all together",
+			map[string]any{"types": []string{"order.*"}, "accounts": []string{"A1", "A3"}, "before": day, "expression": `ticker != "T3"`},
 			func(e tale) bool {
 				return e.order != "" && e.at.Before(day) && (e.account == "A1" || e.account == "A3" && e.ticker == "")
-			}, false},
+			}, false,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var want []string
@@ -415,7 +421,7 @@ func (r *running) updates(query string) <-chan map[string]any {
 	require.NoError(r, err)
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "text/event-stream")
-	response, err := http.DefaultClient.Do(request)
+	response, err := http.DefaultClient.Do(request) //nolint:bodyclose // the cleanup does
 	require.NoError(r, err)
 	out := make(chan map[string]any)
 	done := make(chan struct{})

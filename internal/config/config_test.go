@@ -62,12 +62,12 @@ func TestParseKeep(t *testing.T) {
 		"32851d", "4294967295w", "18446744073709551616d", "99999999999999h", "٣d",
 	} {
 		_, err := config.ParseKeep(text)
-		assert.ErrorContains(t, err, "is not a length of time such as 90d, 2w, 12h or 36h30m, or 0 for ever", text)
+		require.ErrorContains(t, err, "is not a length of time such as 90d, 2w, 12h or 36h30m, or 0 for ever", text)
 		assert.Equal(t, domain.ClassRejected, domain.ClassOf(err))
 	}
 	for _, text := range []string{"59m", "1ns", "0h", "0d", "0w0d"} {
 		_, err := config.ParseKeep(text)
-		assert.ErrorContains(t, err, "is shorter than 1h", text)
+		require.ErrorContains(t, err, "is shorter than 1h", text)
 	}
 	c := config.FromEnvironment(lookup(map[string]string{"TRADETRAIL_KEEP": "a while"}))
 	require.ErrorContains(t, c.Validate(), "TRADETRAIL_KEEP")
