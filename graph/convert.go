@@ -2,8 +2,6 @@ package graph
 
 import (
 	"encoding/base64"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -76,13 +74,20 @@ func toOrder(o domain.Order) *model.Order {
 		Quantity: optionalDecimal(o.Quantity), LimitPrice: optionalDecimal(o.LimitPrice),
 		CumQuantity: o.CumQuantity, LeavesQuantity: optionalDecimal(o.Leaves()), AvgPrice: optionalDecimal(o.AvgPrice()),
 		Commission: o.Commission, Events: o.Events, Fills: o.Fills, FirstAt: o.FirstAt, LastAt: o.LastAt,
+		SubmittedAt: optionalTime(o.SubmittedAt), AcceptedAt: optionalTime(o.AcceptedAt),
+		FirstFillAt: optionalTime(o.FirstFillAt), LastFillAt: optionalTime(o.LastFillAt), EndedAt: optionalTime(o.EndedAt),
+		Latencies: &model.OrderLatencies{
+			Accept: known(o.Latency(domain.StepAccept)), Fill: known(o.Latency(domain.StepFill)), Life: known(o.Latency(domain.StepLife)),
+		},
+		Odd: append([]string{}, o.Odd...),
 	}
 }
 
-func toChain(c domain.Chain) *model.Chain {
+func toChain(c domain.Chain, archived int) *model.Chain {
 	out := &model.Chain{
 		OrderID: c.Order.ID, Status: model.OrderStatus(c.Order.Status), Order: toOrder(c.Order),
 		Stages: []model.Stage{}, Events: []*model.ChainEvent{}, LatencyTotal: c.LatencyTotal(),
+		FromEventStore: archived,
 	}
 	for _, stage := range c.Stages() {
 		out.Stages = append(out.Stages, model.Stage(stage))
@@ -96,12 +101,8 @@ func toChain(c domain.Chain) *model.Chain {
 }
 
 func toStats(s views.Stats) *model.OwnerStats {
-	out := &model.OwnerStats{
+	return &model.OwnerStats{
 		Events: int(s.Events), Orders: int(s.Orders), Fills: int(s.Fills), Value: s.Value, Commission: s.Commission,
-		ByType: []*model.TypeCount{}, FirstAt: s.FirstAt, LastAt: s.LastAt,
+		ByType: toTypeCounts(s.ByType), FirstAt: s.FirstAt, LastAt: s.LastAt,
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.ByType)) {
-		out.ByType = append(out.ByType, &model.TypeCount{EventType: name, Count: int(s.ByType[name])})
-	}
-	return out
 }

@@ -17,10 +17,8 @@ type pageArgs struct {
 	after, before *string
 }
 
-// window turns the arguments into indexes [from, to) of a list of the given
-// length, by the algorithm of Relay's specification. index finds the place of a
-// cursor: how many items stand up to it, it included, and how many before it.
-func (a pageArgs) window(total int64, index func(cursor string) (through, before int64, err error)) (from, to int64, err error) {
+// check looks at the sizes.
+func (a pageArgs) check() error {
 	for _, arg := range []struct {
 		name  string
 		value *int
@@ -28,10 +26,20 @@ func (a pageArgs) window(total int64, index func(cursor string) (through, before
 		switch {
 		case arg.value == nil:
 		case *arg.value < 0:
-			return 0, 0, domain.Rejectf(domain.CodeInvalid, arg.name, "must not be negative")
+			return domain.Rejectf(domain.CodeInvalid, arg.name, "must not be negative")
 		case *arg.value > views.MaxPage:
-			return 0, 0, domain.Rejectf("page_too_large", arg.name, "at most %d items a page", views.MaxPage)
+			return domain.Rejectf("page_too_large", arg.name, "at most %d items a page", views.MaxPage)
 		}
+	}
+	return nil
+}
+
+// window turns the arguments into indexes [from, to) of a list of the given
+// length, by the algorithm of Relay's specification. index finds the place of a
+// cursor: how many items stand up to it, it included, and how many before it.
+func (a pageArgs) window(total int64, index func(cursor string) (through, before int64, err error)) (from, to int64, err error) {
+	if err := a.check(); err != nil {
+		return 0, 0, err
 	}
 	from, to = 0, total
 	if a.after != nil {
@@ -106,7 +114,8 @@ func (r *Resolver) ownerEvents(ctx context.Context, kind, id string, args pageAr
 	if err != nil {
 		return nil, err
 	}
-	out := &model.EventConnection{Edges: []*model.EventEdge{}, TotalCount: int(page.Total)}
+	total := int(page.Total)
+	out := &model.EventConnection{Edges: []*model.EventEdge{}, TotalCount: &total, FromEventStore: page.Archived}
 	for _, e := range page.Items {
 		out.Edges = append(out.Edges, &model.EventEdge{Cursor: e.Position.String(), Node: toEvent(e)})
 	}

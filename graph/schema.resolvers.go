@@ -7,6 +7,7 @@ package graph
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/graph/generated"
@@ -27,11 +28,27 @@ func (r *accountViewResolver) Orders(ctx context.Context, obj *model.AccountView
 
 // Chain is the resolver for the chain field.
 func (r *chainUpdateResolver) Chain(ctx context.Context, obj *model.ChainUpdate) (*model.Chain, error) {
-	chain, _, err := r.views.Chain(ctx, obj.OrderID)
+	chain, archived, _, err := r.views.Chain(ctx, obj.OrderID)
 	if err != nil {
 		return nil, err
 	}
-	return toChain(chain), nil
+	return toChain(chain, archived), nil
+}
+
+// Events is the resolver for the events field.
+func (r *entityTrailResolver) Events(ctx context.Context, obj *model.EntityTrail, first *int, after *string, last *int, before *string) (*model.EventConnection, error) {
+	kind, key := views.Entity(obj.EntityType, obj.EntityID)
+	return r.ownerEvents(ctx, kind, key, pageArgs{first, last, after, before})
+}
+
+// Events is the resolver for the events field.
+func (r *instrumentViewResolver) Events(ctx context.Context, obj *model.InstrumentView, first *int, after *string, last *int, before *string) (*model.EventConnection, error) {
+	return r.ownerEvents(ctx, views.Instruments, obj.ID, pageArgs{first, last, after, before})
+}
+
+// Orders is the resolver for the orders field.
+func (r *instrumentViewResolver) Orders(ctx context.Context, obj *model.InstrumentView, first *int, after *string, last *int, before *string) (*model.OrderConnection, error) {
+	return r.ownerOrders(ctx, views.Instruments, obj.ID, pageArgs{first, last, after, before})
 }
 
 // Record is the resolver for the record field.
@@ -55,23 +72,60 @@ func (r *mutationResolver) Record(ctx context.Context, events []*model.EventInpu
 }
 
 // Rebuild is the resolver for the rebuild field.
-func (r *mutationResolver) Rebuild(ctx context.Context, projection string) (*model.ProjectionStatus, error) {
-	rebuilt, err := r.views.Rebuild(ctx, projection)
+func (r *mutationResolver) Rebuild(ctx context.Context, projection string, rate *int) (*model.ProjectionStatus, error) {
+	options, err := rebuildOptions(rate)
 	if err != nil {
 		return nil, err
 	}
-	statuses, err := r.statuses(ctx)
+	rebuilt, err := r.views.Rebuild(ctx, []string{projection}, options)
+	if len(rebuilt) == 1 && rebuilt[0].State == views.RebuildFailed {
+		return nil, &domain.Error{Code: "rebuild_failed", Message: "rebuilding " + projection + ": " + rebuilt[0].Error, Err: err}
+	}
 	if err != nil {
 		return nil, err
 	}
-	for _, status := range statuses {
-		if status.Name == projection {
-			parity := rebuilt.Equal()
-			status.Parity = &parity
-			return status, nil
-		}
+	status, err := r.status(ctx, projection)
+	if err != nil {
+		return nil, err
 	}
-	return nil, domain.Rejectf(domain.CodeInvalid, "projection", "%.64q is not there any more", projection)
+	parity := rebuilt[0].Equal()
+	status.Parity = &parity
+	return status, nil
+}
+
+// StartRebuild is the resolver for the startRebuild field.
+func (r *mutationResolver) StartRebuild(ctx context.Context, projections []string, rate *int) ([]*model.Rebuild, error) {
+	names, err := r.named(projections)
+	if err != nil {
+		return nil, err
+	}
+	options, err := rebuildOptions(rate)
+	if err != nil {
+		return nil, err
+	}
+	return r.startRebuilds(ctx, names, options)
+}
+
+// CancelRebuild is the resolver for the cancelRebuild field.
+func (r *mutationResolver) CancelRebuild(ctx context.Context, projection string) (*model.ProjectionStatus, error) {
+	if err := r.views.CancelRebuild(ctx, projection); err != nil {
+		return nil, err
+	}
+	return r.status(ctx, projection)
+}
+
+// Replay is the resolver for the replay field.
+func (r *mutationResolver) Replay(ctx context.Context, projections []string) ([]*model.Rebuild, error) {
+	names, err := r.named(projections)
+	if err != nil {
+		return nil, err
+	}
+	parked, err := r.views.ParkedCounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return parked[name] == 0 })
+	return r.startRebuilds(ctx, names, views.RebuildOptions{})
 }
 
 // Hash is the resolver for the hash field.
@@ -81,44 +135,137 @@ func (r *projectionStatusResolver) Hash(ctx context.Context, obj *model.Projecti
 }
 
 // Chain is the resolver for the chain field.
-func (r *queryResolver) Chain(ctx context.Context, orderID string) (*model.Chain, error) {
-	chain, ok, err := r.views.Chain(ctx, orderID)
+func (r *queryResolver) Chain(ctx context.Context, orderID string, notOlderThan *string) (*model.Chain, error) {
+	if err := r.fresh(ctx, notOlderThan); err != nil {
+		return nil, err
+	}
+	chain, archived, ok, err := r.views.Chain(ctx, orderID)
 	if err != nil || !ok {
 		return nil, err
 	}
-	return toChain(chain), nil
+	return toChain(chain, archived), nil
+}
+
+// Order is the resolver for the order field.
+func (r *queryResolver) Order(ctx context.Context, id string, notOlderThan *string) (*model.Order, error) {
+	if err := r.fresh(ctx, notOlderThan); err != nil {
+		return nil, err
+	}
+	orders, err := r.views.Orders(ctx, []string{id})
+	if err != nil {
+		return nil, err
+	}
+	order, ok := orders[id]
+	if !ok {
+		return nil, nil //nolint:nilnil // no event names it
+	}
+	return toOrder(order), nil
 }
 
 // Account is the resolver for the account field.
-func (r *queryResolver) Account(ctx context.Context, id string) (*model.AccountView, error) {
-	stats, ok, err := r.views.Owner(ctx, views.Accounts, id)
+func (r *queryResolver) Account(ctx context.Context, id string, notOlderThan *string) (*model.AccountView, error) {
+	stats, ok, err := r.owner(ctx, views.Accounts, id, notOlderThan)
 	if err != nil || !ok {
 		return nil, err
 	}
-	return &model.AccountView{ID: id, Stats: toStats(stats)}, nil
+	return &model.AccountView{ID: id, Stats: stats}, nil
 }
 
 // Strategy is the resolver for the strategy field.
-func (r *queryResolver) Strategy(ctx context.Context, id string) (*model.StrategyView, error) {
-	stats, ok, err := r.views.Owner(ctx, views.Strategies, id)
+func (r *queryResolver) Strategy(ctx context.Context, id string, notOlderThan *string) (*model.StrategyView, error) {
+	stats, ok, err := r.owner(ctx, views.Strategies, id, notOlderThan)
 	if err != nil || !ok {
 		return nil, err
 	}
-	return &model.StrategyView{ID: id, Stats: toStats(stats)}, nil
+	return &model.StrategyView{ID: id, Stats: stats}, nil
 }
 
 // User is the resolver for the user field.
-func (r *queryResolver) User(ctx context.Context, id string) (*model.UserView, error) {
-	stats, ok, err := r.views.Owner(ctx, views.Users, id)
+func (r *queryResolver) User(ctx context.Context, id string, notOlderThan *string) (*model.UserView, error) {
+	stats, ok, err := r.owner(ctx, views.Users, id, notOlderThan)
 	if err != nil || !ok {
 		return nil, err
 	}
-	return &model.UserView{ID: id, Stats: toStats(stats)}, nil
+	return &model.UserView{ID: id, Stats: stats}, nil
+}
+
+// Instrument is the resolver for the instrument field.
+func (r *queryResolver) Instrument(ctx context.Context, id string, notOlderThan *string) (*model.InstrumentView, error) {
+	stats, ok, err := r.owner(ctx, views.Instruments, id, notOlderThan)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return &model.InstrumentView{ID: id, Stats: stats}, nil
+}
+
+// Entity is the resolver for the entity field.
+func (r *queryResolver) Entity(ctx context.Context, typeArg string, id string, notOlderThan *string) (*model.EntityTrail, error) {
+	if err := r.fresh(ctx, notOlderThan); err != nil {
+		return nil, err
+	}
+	kind, key := views.Entity(typeArg, id)
+	page, err := r.views.OwnerEvents(ctx, kind, key, 0, 0)
+	if err != nil || page.Total == 0 {
+		return nil, err
+	}
+	return &model.EntityTrail{EntityType: typeArg, EntityID: id}, nil
+}
+
+// Events is the resolver for the events field.
+func (r *queryResolver) Events(ctx context.Context, filter *model.EventFilter, first *int, after *string, last *int, before *string, notOlderThan *string) (*model.EventConnection, error) {
+	if err := r.fresh(ctx, notOlderThan); err != nil {
+		return nil, err
+	}
+	return r.search(ctx, filter, pageArgs{first, last, after, before})
+}
+
+// Daily is the resolver for the daily field.
+func (r *queryResolver) Daily(ctx context.Context, date string, notOlderThan *string) (*model.DailySummary, error) {
+	if err := r.fresh(ctx, notOlderThan); err != nil {
+		return nil, err
+	}
+	return r.day(ctx, date)
+}
+
+// Latencies is the resolver for the latencies field.
+func (r *queryResolver) Latencies(ctx context.Context, notOlderThan *string) ([]*model.StageLatency, error) {
+	if err := r.fresh(ctx, notOlderThan); err != nil {
+		return nil, err
+	}
+	histograms, err := r.views.Latencies(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return toLatencies(histograms), nil
 }
 
 // Projections is the resolver for the projections field.
 func (r *queryResolver) Projections(ctx context.Context) ([]*model.ProjectionStatus, error) {
 	return r.statuses(ctx)
+}
+
+// Rebuilds is the resolver for the rebuilds field.
+func (r *queryResolver) Rebuilds(ctx context.Context) ([]*model.Rebuild, error) {
+	all, err := r.views.Rebuilds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []*model.Rebuild{}
+	for _, name := range r.views.Names() {
+		if p, ok := all[name]; ok {
+			out = append(out, toRebuild(p))
+		}
+	}
+	return out, nil
+}
+
+// Parked is the resolver for the parked field.
+func (r *queryResolver) Parked(ctx context.Context, projection *string) ([]*model.ParkedEvent, error) {
+	names := r.views.Names()
+	if projection != nil {
+		names = []string{*projection}
+	}
+	return r.parked(ctx, names)
 }
 
 // Events is the resolver for the events field.
@@ -161,6 +308,20 @@ func (r *subscriptionResolver) UserEvents(ctx context.Context, userID string, af
 	return r.followOwner(ctx, views.Users, userID, after)
 }
 
+// InstrumentEvents is the resolver for the instrumentEvents field.
+func (r *subscriptionResolver) InstrumentEvents(ctx context.Context, ticker string, after *string) (<-chan *model.EventUpdate, error) {
+	return r.followOwner(ctx, views.Instruments, ticker, after)
+}
+
+// EntityEvents is the resolver for the entityEvents field.
+func (r *subscriptionResolver) EntityEvents(ctx context.Context, typeArg string, id string, after *string) (<-chan *model.EventUpdate, error) {
+	kind, key := views.Entity(typeArg, id)
+	if kind == views.Chains {
+		return nil, domain.Rejectf(domain.CodeInvalid, "type", "the events of an order are followed with chainUpdated")
+	}
+	return r.followOwner(ctx, kind, key, after)
+}
+
 // Events is the resolver for the events field.
 func (r *userViewResolver) Events(ctx context.Context, obj *model.UserView, first *int, after *string, last *int, before *string) (*model.EventConnection, error) {
 	return r.ownerEvents(ctx, views.Users, obj.ID, pageArgs{first, last, after, before})
@@ -176,6 +337,14 @@ func (r *Resolver) AccountView() generated.AccountViewResolver { return &account
 
 // ChainUpdate returns generated.ChainUpdateResolver implementation.
 func (r *Resolver) ChainUpdate() generated.ChainUpdateResolver { return &chainUpdateResolver{r} }
+
+// EntityTrail returns generated.EntityTrailResolver implementation.
+func (r *Resolver) EntityTrail() generated.EntityTrailResolver { return &entityTrailResolver{r} }
+
+// InstrumentView returns generated.InstrumentViewResolver implementation.
+func (r *Resolver) InstrumentView() generated.InstrumentViewResolver {
+	return &instrumentViewResolver{r}
+}
 
 // Mutation returns generated.MutationResolver implementation.
 func (r *Resolver) Mutation() generated.MutationResolver { return &mutationResolver{r} }
@@ -199,6 +368,8 @@ func (r *Resolver) UserView() generated.UserViewResolver { return &userViewResol
 
 type accountViewResolver struct{ *Resolver }
 type chainUpdateResolver struct{ *Resolver }
+type entityTrailResolver struct{ *Resolver }
+type instrumentViewResolver struct{ *Resolver }
 type mutationResolver struct{ *Resolver }
 type projectionStatusResolver struct{ *Resolver }
 type queryResolver struct{ *Resolver }

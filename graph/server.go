@@ -12,6 +12,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/tradetrail/tradetrail/graph/generated"
+	"github.com/tradetrail/tradetrail/graph/model"
 )
 
 const (
@@ -28,9 +29,13 @@ const (
 // NewServer makes the handler of /graphql: queries and mutations over POST,
 // queries over GET, subscriptions over graphql-transport-ws and over server-sent
 // events.
-func NewServer(recorder Recorder, views Views, events Log, log *slog.Logger) http.Handler {
-	r := &Resolver{recorder: recorder, views: views, events: events, log: log}
-	server := handler.New(generated.NewExecutableSchema(generated.Config{Resolvers: r}))
+func NewServer(recorder Recorder, views Views, log *slog.Logger) http.Handler {
+	r := &Resolver{recorder: recorder, views: views, log: log}
+	config := generated.Config{Resolvers: r}
+	config.Complexity.Query.Events = func(children int, _ *model.EventFilter, _ *int, _ *string, _ *int, _, _ *string) int {
+		return children + searchWeight
+	}
+	server := handler.New(generated.NewExecutableSchema(config))
 	server.AddTransport(transport.SSE{}) // before POST, which would take its requests
 	server.AddTransport(transport.Options{})
 	server.AddTransport(transport.GET{})

@@ -151,15 +151,18 @@ func importTarget(ctx context.Context, e env, o importOptions) (recorder, func()
 
 // newBar draws on a terminal only; in a log it would be noise.
 func newBar(out io.Writer, size int64) *progressbar.ProgressBar {
-	visible := false
-	if f, ok := out.(*os.File); ok {
-		if info, err := f.Stat(); err == nil {
-			visible = info.Mode()&os.ModeCharDevice != 0
-		}
-	}
 	return progressbar.NewOptions64(size,
-		progressbar.OptionSetWriter(out), progressbar.OptionSetVisibility(visible), progressbar.OptionShowBytes(true),
+		progressbar.OptionSetWriter(out), progressbar.OptionSetVisibility(isTerminal(out)), progressbar.OptionShowBytes(true),
 		progressbar.OptionSetDescription("importing"), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionFullWidth())
+}
+
+func isTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // importer records items in chunks, one after the other, so that the log has the

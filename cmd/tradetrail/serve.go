@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"github.com/tradetrail/tradetrail/internal/app"
@@ -40,6 +42,7 @@ func newServe(e env) *cobra.Command {
 	secretFlag(cmd, &cfg.EventStore, "eventstore", "connection string of an EventStoreDB or KurrentDB (esdb://...) instead of the embedded node [$TRADETRAIL_EVENTSTORE]")
 	flags.StringVar(&cfg.EventStoreListen, "eventstore-listen", cfg.EventStoreListen, "loopback address for other clients of the embedded event store, such as 127.0.0.1:2113; everybody on the machine may then write")
 	secretFlag(cmd, &cfg.Redis, "redis", "URL of a Redis (redis://, redis+cluster://, redis+sentinel://) instead of the in-process one [$TRADETRAIL_REDIS]")
+	flags.Var(keepValue{&cfg.Keep}, "keep", "how long event bodies stay in Redis, such as 90d, 2w, 12h or 36h30m; older ones are read from the event store; 0: for ever")
 	flags.BoolVar(&cfg.Demo, "demo", cfg.Demo, "play a simulated trading day")
 	flags.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug, info, warn or error")
 	return cmd
@@ -52,3 +55,20 @@ func secretFlag(cmd *cobra.Command, target *string, name, usage string) {
 	cmd.Flags().StringVar(target, name, "", usage)
 	*target = fromEnvironment
 }
+
+// keepValue is a flag for config.Config.Keep.
+type keepValue struct{ target *time.Duration }
+
+func (k keepValue) String() string {
+	if k.target == nil { // the flag package asks a zero value for its default
+		return "0"
+	}
+	return config.FormatKeep(*k.target)
+}
+
+func (k keepValue) Set(text string) (err error) {
+	*k.target, err = config.ParseKeep(text)
+	return err
+}
+
+func (keepValue) Type() string { return "duration" }

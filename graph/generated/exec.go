@@ -34,6 +34,8 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	AccountView() AccountViewResolver
 	ChainUpdate() ChainUpdateResolver
+	EntityTrail() EntityTrailResolver
+	InstrumentView() InstrumentViewResolver
 	Mutation() MutationResolver
 	ProjectionStatus() ProjectionStatusResolver
 	Query() QueryResolver
@@ -93,12 +95,13 @@ type ComplexityRoot struct {
 	}
 
 	Chain struct {
-		Events       func(childComplexity int) int
-		LatencyTotal func(childComplexity int) int
-		Order        func(childComplexity int) int
-		OrderID      func(childComplexity int) int
-		Stages       func(childComplexity int) int
-		Status       func(childComplexity int) int
+		Events         func(childComplexity int) int
+		FromEventStore func(childComplexity int) int
+		LatencyTotal   func(childComplexity int) int
+		Order          func(childComplexity int) int
+		OrderID        func(childComplexity int) int
+		Stages         func(childComplexity int) int
+		Status         func(childComplexity int) int
 	}
 
 	ChainEvent struct {
@@ -120,10 +123,34 @@ type ComplexityRoot struct {
 		Sync       func(childComplexity int) int
 	}
 
+	DailySummary struct {
+		ByHour     func(childComplexity int) int
+		ByStage    func(childComplexity int) int
+		ByType     func(childComplexity int) int
+		Commission func(childComplexity int) int
+		Date       func(childComplexity int) int
+		Events     func(childComplexity int) int
+		Fills      func(childComplexity int) int
+		FirstAt    func(childComplexity int) int
+		LastAt     func(childComplexity int) int
+		Quantity   func(childComplexity int) int
+		Value      func(childComplexity int) int
+	}
+
+	EntityTrail struct {
+		EntityID   func(childComplexity int) int
+		EntityType func(childComplexity int) int
+		Events     func(childComplexity int, first *int, after *string, last *int, before *string) int
+	}
+
 	EventConnection struct {
-		Edges      func(childComplexity int) int
-		PageInfo   func(childComplexity int) int
-		TotalCount func(childComplexity int) int
+		Edges          func(childComplexity int) int
+		Examined       func(childComplexity int) int
+		Failed         func(childComplexity int) int
+		Failure        func(childComplexity int) int
+		FromEventStore func(childComplexity int) int
+		PageInfo       func(childComplexity int) int
+		TotalCount     func(childComplexity int) int
 	}
 
 	EventEdge struct {
@@ -142,28 +169,50 @@ type ComplexityRoot struct {
 		Out func(childComplexity int) int
 	}
 
+	HourCount struct {
+		Count func(childComplexity int) int
+		Hour  func(childComplexity int) int
+	}
+
+	InstrumentView struct {
+		Events func(childComplexity int, first *int, after *string, last *int, before *string) int
+		ID     func(childComplexity int) int
+		Orders func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Stats  func(childComplexity int) int
+	}
+
 	Mutation struct {
-		Rebuild func(childComplexity int, projection string) int
-		Record  func(childComplexity int, events []*model.EventInput) int
+		CancelRebuild func(childComplexity int, projection string) int
+		Rebuild       func(childComplexity int, projection string, rate *int) int
+		Record        func(childComplexity int, events []*model.EventInput) int
+		Replay        func(childComplexity int, projections []string) int
+		StartRebuild  func(childComplexity int, projections []string, rate *int) int
 	}
 
 	Order struct {
+		AcceptedAt     func(childComplexity int) int
 		AccountID      func(childComplexity int) int
 		AvgPrice       func(childComplexity int) int
 		Commission     func(childComplexity int) int
 		CumQuantity    func(childComplexity int) int
+		EndedAt        func(childComplexity int) int
 		Events         func(childComplexity int) int
 		Fills          func(childComplexity int) int
 		FirstAt        func(childComplexity int) int
+		FirstFillAt    func(childComplexity int) int
 		LastAt         func(childComplexity int) int
+		LastFillAt     func(childComplexity int) int
+		Latencies      func(childComplexity int) int
 		LeavesQuantity func(childComplexity int) int
 		LimitPrice     func(childComplexity int) int
+		Odd            func(childComplexity int) int
 		OrderID        func(childComplexity int) int
 		OrderType      func(childComplexity int) int
 		Quantity       func(childComplexity int) int
 		Side           func(childComplexity int) int
 		Status         func(childComplexity int) int
 		StrategyID     func(childComplexity int) int
+		SubmittedAt    func(childComplexity int) int
 		Ticker         func(childComplexity int) int
 		UserID         func(childComplexity int) int
 	}
@@ -177,6 +226,12 @@ type ComplexityRoot struct {
 	OrderEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	OrderLatencies struct {
+		Accept func(childComplexity int) int
+		Fill   func(childComplexity int) int
+		Life   func(childComplexity int) int
 	}
 
 	OwnerStats struct {
@@ -197,24 +252,68 @@ type ComplexityRoot struct {
 		StartCursor     func(childComplexity int) int
 	}
 
+	ParkedEvent struct {
+		EventID    func(childComplexity int) int
+		EventType  func(childComplexity int) int
+		OrderID    func(childComplexity int) int
+		Position   func(childComplexity int) int
+		Projection func(childComplexity int) int
+		Reason     func(childComplexity int) int
+		Revision   func(childComplexity int) int
+		Stream     func(childComplexity int) int
+	}
+
 	ProjectionStatus struct {
+		Behind     func(childComplexity int) int
 		CaughtUp   func(childComplexity int) int
+		Events     func(childComplexity int) int
 		Generation func(childComplexity int) int
 		Hash       func(childComplexity int) int
 		Head       func(childComplexity int) int
+		Lag        func(childComplexity int) int
 		Name       func(childComplexity int) int
 		Parity     func(childComplexity int) int
+		Parked     func(childComplexity int) int
 		Position   func(childComplexity int) int
-		Rebuilding func(childComplexity int) int
+		Rebuild    func(childComplexity int) int
 		Version    func(childComplexity int) int
 	}
 
 	Query struct {
-		Account     func(childComplexity int, id string) int
-		Chain       func(childComplexity int, orderID string) int
+		Account     func(childComplexity int, id string, notOlderThan *string) int
+		Chain       func(childComplexity int, orderID string, notOlderThan *string) int
+		Daily       func(childComplexity int, date string, notOlderThan *string) int
+		Entity      func(childComplexity int, typeArg string, id string, notOlderThan *string) int
+		Events      func(childComplexity int, filter *model.EventFilter, first *int, after *string, last *int, before *string, notOlderThan *string) int
+		Instrument  func(childComplexity int, id string, notOlderThan *string) int
+		Latencies   func(childComplexity int, notOlderThan *string) int
+		Order       func(childComplexity int, id string, notOlderThan *string) int
+		Parked      func(childComplexity int, projection *string) int
 		Projections func(childComplexity int) int
-		Strategy    func(childComplexity int, id string) int
-		User        func(childComplexity int, id string) int
+		Rebuilds    func(childComplexity int) int
+		Strategy    func(childComplexity int, id string, notOlderThan *string) int
+		User        func(childComplexity int, id string, notOlderThan *string) int
+	}
+
+	Rebuild struct {
+		Different  func(childComplexity int) int
+		Differing  func(childComplexity int) int
+		EndedAt    func(childComplexity int) int
+		Equal      func(childComplexity int) int
+		Error      func(childComplexity int) int
+		Events     func(childComplexity int) int
+		Generation func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Keys       func(childComplexity int) int
+		Left       func(childComplexity int) int
+		PerSecond  func(childComplexity int) int
+		Position   func(childComplexity int) int
+		Projection func(childComplexity int) int
+		QueuedAt   func(childComplexity int) int
+		Rate       func(childComplexity int) int
+		State      func(childComplexity int) int
+		Total      func(childComplexity int) int
+		UpdatedAt  func(childComplexity int) int
 	}
 
 	Receipt struct {
@@ -232,6 +331,24 @@ type ComplexityRoot struct {
 		Message func(childComplexity int) int
 	}
 
+	StageCount struct {
+		Count func(childComplexity int) int
+		Stage func(childComplexity int) int
+	}
+
+	StageLatency struct {
+		Count    func(childComplexity int) int
+		Max      func(childComplexity int) int
+		Mean     func(childComplexity int) int
+		Min      func(childComplexity int) int
+		Negative func(childComplexity int) int
+		P50      func(childComplexity int) int
+		P90      func(childComplexity int) int
+		P99      func(childComplexity int) int
+		P999     func(childComplexity int) int
+		Stage    func(childComplexity int) int
+	}
+
 	StrategyView struct {
 		Events func(childComplexity int, first *int, after *string, last *int, before *string) int
 		ID     func(childComplexity int) int
@@ -240,10 +357,12 @@ type ComplexityRoot struct {
 	}
 
 	Subscription struct {
-		AccountEvents  func(childComplexity int, accountID string, after *string) int
-		ChainUpdated   func(childComplexity int, orderID string, after *string) int
-		StrategyEvents func(childComplexity int, strategyID string, after *string) int
-		UserEvents     func(childComplexity int, userID string, after *string) int
+		AccountEvents    func(childComplexity int, accountID string, after *string) int
+		ChainUpdated     func(childComplexity int, orderID string, after *string) int
+		EntityEvents     func(childComplexity int, typeArg string, id string, after *string) int
+		InstrumentEvents func(childComplexity int, ticker string, after *string) int
+		StrategyEvents   func(childComplexity int, strategyID string, after *string) int
+		UserEvents       func(childComplexity int, userID string, after *string) int
 	}
 
 	TypeCount struct {
@@ -266,19 +385,37 @@ type AccountViewResolver interface {
 type ChainUpdateResolver interface {
 	Chain(ctx context.Context, obj *model.ChainUpdate) (*model.Chain, error)
 }
+type EntityTrailResolver interface {
+	Events(ctx context.Context, obj *model.EntityTrail, first *int, after *string, last *int, before *string) (*model.EventConnection, error)
+}
+type InstrumentViewResolver interface {
+	Events(ctx context.Context, obj *model.InstrumentView, first *int, after *string, last *int, before *string) (*model.EventConnection, error)
+	Orders(ctx context.Context, obj *model.InstrumentView, first *int, after *string, last *int, before *string) (*model.OrderConnection, error)
+}
 type MutationResolver interface {
 	Record(ctx context.Context, events []*model.EventInput) ([]*model.Receipt, error)
-	Rebuild(ctx context.Context, projection string) (*model.ProjectionStatus, error)
+	Rebuild(ctx context.Context, projection string, rate *int) (*model.ProjectionStatus, error)
+	StartRebuild(ctx context.Context, projections []string, rate *int) ([]*model.Rebuild, error)
+	CancelRebuild(ctx context.Context, projection string) (*model.ProjectionStatus, error)
+	Replay(ctx context.Context, projections []string) ([]*model.Rebuild, error)
 }
 type ProjectionStatusResolver interface {
 	Hash(ctx context.Context, obj *model.ProjectionStatus) (string, error)
 }
 type QueryResolver interface {
-	Chain(ctx context.Context, orderID string) (*model.Chain, error)
-	Account(ctx context.Context, id string) (*model.AccountView, error)
-	Strategy(ctx context.Context, id string) (*model.StrategyView, error)
-	User(ctx context.Context, id string) (*model.UserView, error)
+	Chain(ctx context.Context, orderID string, notOlderThan *string) (*model.Chain, error)
+	Order(ctx context.Context, id string, notOlderThan *string) (*model.Order, error)
+	Account(ctx context.Context, id string, notOlderThan *string) (*model.AccountView, error)
+	Strategy(ctx context.Context, id string, notOlderThan *string) (*model.StrategyView, error)
+	User(ctx context.Context, id string, notOlderThan *string) (*model.UserView, error)
+	Instrument(ctx context.Context, id string, notOlderThan *string) (*model.InstrumentView, error)
+	Entity(ctx context.Context, typeArg string, id string, notOlderThan *string) (*model.EntityTrail, error)
+	Events(ctx context.Context, filter *model.EventFilter, first *int, after *string, last *int, before *string, notOlderThan *string) (*model.EventConnection, error)
+	Daily(ctx context.Context, date string, notOlderThan *string) (*model.DailySummary, error)
+	Latencies(ctx context.Context, notOlderThan *string) ([]*model.StageLatency, error)
 	Projections(ctx context.Context) ([]*model.ProjectionStatus, error)
+	Rebuilds(ctx context.Context) ([]*model.Rebuild, error)
+	Parked(ctx context.Context, projection *string) ([]*model.ParkedEvent, error)
 }
 type StrategyViewResolver interface {
 	Events(ctx context.Context, obj *model.StrategyView, first *int, after *string, last *int, before *string) (*model.EventConnection, error)
@@ -289,6 +426,8 @@ type SubscriptionResolver interface {
 	AccountEvents(ctx context.Context, accountID string, after *string) (<-chan *model.EventUpdate, error)
 	StrategyEvents(ctx context.Context, strategyID string, after *string) (<-chan *model.EventUpdate, error)
 	UserEvents(ctx context.Context, userID string, after *string) (<-chan *model.EventUpdate, error)
+	InstrumentEvents(ctx context.Context, ticker string, after *string) (<-chan *model.EventUpdate, error)
+	EntityEvents(ctx context.Context, typeArg string, id string, after *string) (<-chan *model.EventUpdate, error)
 }
 type UserViewResolver interface {
 	Events(ctx context.Context, obj *model.UserView, first *int, after *string, last *int, before *string) (*model.EventConnection, error)
@@ -567,6 +706,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Chain.Events(childComplexity), true
+	case "Chain.fromEventStore":
+		if e.ComplexityRoot.Chain.FromEventStore == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Chain.FromEventStore(childComplexity), true
 	case "Chain.latencyTotal":
 		if e.ComplexityRoot.Chain.LatencyTotal == nil {
 			break
@@ -661,12 +806,127 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Clock.Sync(childComplexity), true
 
+	case "DailySummary.byHour":
+		if e.ComplexityRoot.DailySummary.ByHour == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DailySummary.ByHour(childComplexity), true
+	case "DailySummary.byStage":
+		if e.ComplexityRoot.DailySummary.ByStage == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DailySummary.ByStage(childComplexity), true
+	case "DailySummary.byType":
+		if e.ComplexityRoot.DailySummary.ByType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DailySummary.ByType(childComplexity), true
+	case "DailySummary.commission":
+		if e.ComplexityRoot.DailySummary.Commission == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DailySummary.Commission(childComplexity), true
+	case "DailySummary.date":
+		if e.ComplexityRoot.DailySummary.Date == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DailySummary.Date(childComplexity), true
+	case "DailySummary.events":
+		if e.ComplexityRoot.DailySummary.Events == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DailySummary.Events(childComplexity), true
+	case "DailySummary.fills":
+		if e.ComplexityRoot.DailySummary.Fills == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DailySummary.Fills(childComplexity), true
+	case "DailySummary.firstAt":
+		if e.ComplexityRoot.DailySummary.FirstAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DailySummary.FirstAt(childComplexity), true
+	case "DailySummary.lastAt":
+		if e.ComplexityRoot.DailySummary.LastAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DailySummary.LastAt(childComplexity), true
+	case "DailySummary.quantity":
+		if e.ComplexityRoot.DailySummary.Quantity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DailySummary.Quantity(childComplexity), true
+	case "DailySummary.value":
+		if e.ComplexityRoot.DailySummary.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DailySummary.Value(childComplexity), true
+
+	case "EntityTrail.entityId":
+		if e.ComplexityRoot.EntityTrail.EntityID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EntityTrail.EntityID(childComplexity), true
+	case "EntityTrail.entityType":
+		if e.ComplexityRoot.EntityTrail.EntityType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EntityTrail.EntityType(childComplexity), true
+	case "EntityTrail.events":
+		if e.ComplexityRoot.EntityTrail.Events == nil {
+			break
+		}
+
+		args, err := ec.field_EntityTrail_events_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.EntityTrail.Events(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+
 	case "EventConnection.edges":
 		if e.ComplexityRoot.EventConnection.Edges == nil {
 			break
 		}
 
 		return e.ComplexityRoot.EventConnection.Edges(childComplexity), true
+	case "EventConnection.examined":
+		if e.ComplexityRoot.EventConnection.Examined == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventConnection.Examined(childComplexity), true
+	case "EventConnection.failed":
+		if e.ComplexityRoot.EventConnection.Failed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventConnection.Failed(childComplexity), true
+	case "EventConnection.failure":
+		if e.ComplexityRoot.EventConnection.Failure == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventConnection.Failure(childComplexity), true
+	case "EventConnection.fromEventStore":
+		if e.ComplexityRoot.EventConnection.FromEventStore == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventConnection.FromEventStore(childComplexity), true
 	case "EventConnection.pageInfo":
 		if e.ComplexityRoot.EventConnection.PageInfo == nil {
 			break
@@ -725,6 +985,65 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Hop.Out(childComplexity), true
 
+	case "HourCount.count":
+		if e.ComplexityRoot.HourCount.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HourCount.Count(childComplexity), true
+	case "HourCount.hour":
+		if e.ComplexityRoot.HourCount.Hour == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HourCount.Hour(childComplexity), true
+
+	case "InstrumentView.events":
+		if e.ComplexityRoot.InstrumentView.Events == nil {
+			break
+		}
+
+		args, err := ec.field_InstrumentView_events_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.InstrumentView.Events(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "InstrumentView.id":
+		if e.ComplexityRoot.InstrumentView.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstrumentView.ID(childComplexity), true
+	case "InstrumentView.orders":
+		if e.ComplexityRoot.InstrumentView.Orders == nil {
+			break
+		}
+
+		args, err := ec.field_InstrumentView_orders_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.InstrumentView.Orders(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "InstrumentView.stats":
+		if e.ComplexityRoot.InstrumentView.Stats == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InstrumentView.Stats(childComplexity), true
+
+	case "Mutation.cancelRebuild":
+		if e.ComplexityRoot.Mutation.CancelRebuild == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelRebuild_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelRebuild(childComplexity, args["projection"].(string)), true
 	case "Mutation.rebuild":
 		if e.ComplexityRoot.Mutation.Rebuild == nil {
 			break
@@ -735,7 +1054,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Mutation.Rebuild(childComplexity, args["projection"].(string)), true
+		return e.ComplexityRoot.Mutation.Rebuild(childComplexity, args["projection"].(string), args["rate"].(*int)), true
 	case "Mutation.record":
 		if e.ComplexityRoot.Mutation.Record == nil {
 			break
@@ -747,7 +1066,35 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Record(childComplexity, args["events"].([]*model.EventInput)), true
+	case "Mutation.replay":
+		if e.ComplexityRoot.Mutation.Replay == nil {
+			break
+		}
 
+		args, err := ec.field_Mutation_replay_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.Replay(childComplexity, args["projections"].([]string)), true
+	case "Mutation.startRebuild":
+		if e.ComplexityRoot.Mutation.StartRebuild == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startRebuild_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartRebuild(childComplexity, args["projections"].([]string), args["rate"].(*int)), true
+
+	case "Order.acceptedAt":
+		if e.ComplexityRoot.Order.AcceptedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Order.AcceptedAt(childComplexity), true
 	case "Order.accountId":
 		if e.ComplexityRoot.Order.AccountID == nil {
 			break
@@ -772,6 +1119,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Order.CumQuantity(childComplexity), true
+	case "Order.endedAt":
+		if e.ComplexityRoot.Order.EndedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Order.EndedAt(childComplexity), true
 	case "Order.events":
 		if e.ComplexityRoot.Order.Events == nil {
 			break
@@ -790,12 +1143,30 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Order.FirstAt(childComplexity), true
+	case "Order.firstFillAt":
+		if e.ComplexityRoot.Order.FirstFillAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Order.FirstFillAt(childComplexity), true
 	case "Order.lastAt":
 		if e.ComplexityRoot.Order.LastAt == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Order.LastAt(childComplexity), true
+	case "Order.lastFillAt":
+		if e.ComplexityRoot.Order.LastFillAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Order.LastFillAt(childComplexity), true
+	case "Order.latencies":
+		if e.ComplexityRoot.Order.Latencies == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Order.Latencies(childComplexity), true
 	case "Order.leavesQuantity":
 		if e.ComplexityRoot.Order.LeavesQuantity == nil {
 			break
@@ -808,6 +1179,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Order.LimitPrice(childComplexity), true
+	case "Order.odd":
+		if e.ComplexityRoot.Order.Odd == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Order.Odd(childComplexity), true
 	case "Order.orderId":
 		if e.ComplexityRoot.Order.OrderID == nil {
 			break
@@ -844,6 +1221,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Order.StrategyID(childComplexity), true
+	case "Order.submittedAt":
+		if e.ComplexityRoot.Order.SubmittedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Order.SubmittedAt(childComplexity), true
 	case "Order.ticker":
 		if e.ComplexityRoot.Order.Ticker == nil {
 			break
@@ -888,6 +1271,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.OrderEdge.Node(childComplexity), true
+
+	case "OrderLatencies.accept":
+		if e.ComplexityRoot.OrderLatencies.Accept == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OrderLatencies.Accept(childComplexity), true
+	case "OrderLatencies.fill":
+		if e.ComplexityRoot.OrderLatencies.Fill == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OrderLatencies.Fill(childComplexity), true
+	case "OrderLatencies.life":
+		if e.ComplexityRoot.OrderLatencies.Life == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OrderLatencies.Life(childComplexity), true
 
 	case "OwnerStats.byType":
 		if e.ComplexityRoot.OwnerStats.ByType == nil {
@@ -963,12 +1365,73 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PageInfo.StartCursor(childComplexity), true
 
+	case "ParkedEvent.eventId":
+		if e.ComplexityRoot.ParkedEvent.EventID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ParkedEvent.EventID(childComplexity), true
+	case "ParkedEvent.eventType":
+		if e.ComplexityRoot.ParkedEvent.EventType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ParkedEvent.EventType(childComplexity), true
+	case "ParkedEvent.orderId":
+		if e.ComplexityRoot.ParkedEvent.OrderID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ParkedEvent.OrderID(childComplexity), true
+	case "ParkedEvent.position":
+		if e.ComplexityRoot.ParkedEvent.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ParkedEvent.Position(childComplexity), true
+	case "ParkedEvent.projection":
+		if e.ComplexityRoot.ParkedEvent.Projection == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ParkedEvent.Projection(childComplexity), true
+	case "ParkedEvent.reason":
+		if e.ComplexityRoot.ParkedEvent.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ParkedEvent.Reason(childComplexity), true
+	case "ParkedEvent.revision":
+		if e.ComplexityRoot.ParkedEvent.Revision == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ParkedEvent.Revision(childComplexity), true
+	case "ParkedEvent.stream":
+		if e.ComplexityRoot.ParkedEvent.Stream == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ParkedEvent.Stream(childComplexity), true
+
+	case "ProjectionStatus.behind":
+		if e.ComplexityRoot.ProjectionStatus.Behind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProjectionStatus.Behind(childComplexity), true
 	case "ProjectionStatus.caughtUp":
 		if e.ComplexityRoot.ProjectionStatus.CaughtUp == nil {
 			break
 		}
 
 		return e.ComplexityRoot.ProjectionStatus.CaughtUp(childComplexity), true
+	case "ProjectionStatus.events":
+		if e.ComplexityRoot.ProjectionStatus.Events == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProjectionStatus.Events(childComplexity), true
 	case "ProjectionStatus.generation":
 		if e.ComplexityRoot.ProjectionStatus.Generation == nil {
 			break
@@ -987,6 +1450,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ProjectionStatus.Head(childComplexity), true
+	case "ProjectionStatus.lag":
+		if e.ComplexityRoot.ProjectionStatus.Lag == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProjectionStatus.Lag(childComplexity), true
 	case "ProjectionStatus.name":
 		if e.ComplexityRoot.ProjectionStatus.Name == nil {
 			break
@@ -999,18 +1468,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ProjectionStatus.Parity(childComplexity), true
+	case "ProjectionStatus.parked":
+		if e.ComplexityRoot.ProjectionStatus.Parked == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProjectionStatus.Parked(childComplexity), true
 	case "ProjectionStatus.position":
 		if e.ComplexityRoot.ProjectionStatus.Position == nil {
 			break
 		}
 
 		return e.ComplexityRoot.ProjectionStatus.Position(childComplexity), true
-	case "ProjectionStatus.rebuilding":
-		if e.ComplexityRoot.ProjectionStatus.Rebuilding == nil {
+	case "ProjectionStatus.rebuild":
+		if e.ComplexityRoot.ProjectionStatus.Rebuild == nil {
 			break
 		}
 
-		return e.ComplexityRoot.ProjectionStatus.Rebuilding(childComplexity), true
+		return e.ComplexityRoot.ProjectionStatus.Rebuild(childComplexity), true
 	case "ProjectionStatus.version":
 		if e.ComplexityRoot.ProjectionStatus.Version == nil {
 			break
@@ -1028,7 +1503,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Account(childComplexity, args["id"].(string)), true
+		return e.ComplexityRoot.Query.Account(childComplexity, args["id"].(string), args["notOlderThan"].(*string)), true
 	case "Query.chain":
 		if e.ComplexityRoot.Query.Chain == nil {
 			break
@@ -1039,14 +1514,97 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Chain(childComplexity, args["orderId"].(string)), true
+		return e.ComplexityRoot.Query.Chain(childComplexity, args["orderId"].(string), args["notOlderThan"].(*string)), true
+	case "Query.daily":
+		if e.ComplexityRoot.Query.Daily == nil {
+			break
+		}
 
+		args, err := ec.field_Query_daily_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Daily(childComplexity, args["date"].(string), args["notOlderThan"].(*string)), true
+	case "Query.entity":
+		if e.ComplexityRoot.Query.Entity == nil {
+			break
+		}
+
+		args, err := ec.field_Query_entity_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Entity(childComplexity, args["type"].(string), args["id"].(string), args["notOlderThan"].(*string)), true
+	case "Query.events":
+		if e.ComplexityRoot.Query.Events == nil {
+			break
+		}
+
+		args, err := ec.field_Query_events_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Events(childComplexity, args["filter"].(*model.EventFilter), args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["notOlderThan"].(*string)), true
+	case "Query.instrument":
+		if e.ComplexityRoot.Query.Instrument == nil {
+			break
+		}
+
+		args, err := ec.field_Query_instrument_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Instrument(childComplexity, args["id"].(string), args["notOlderThan"].(*string)), true
+
+	case "Query.latencies":
+		if e.ComplexityRoot.Query.Latencies == nil {
+			break
+		}
+
+		args, err := ec.field_Query_latencies_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Latencies(childComplexity, args["notOlderThan"].(*string)), true
+	case "Query.order":
+		if e.ComplexityRoot.Query.Order == nil {
+			break
+		}
+
+		args, err := ec.field_Query_order_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Order(childComplexity, args["id"].(string), args["notOlderThan"].(*string)), true
+	case "Query.parked":
+		if e.ComplexityRoot.Query.Parked == nil {
+			break
+		}
+
+		args, err := ec.field_Query_parked_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Parked(childComplexity, args["projection"].(*string)), true
 	case "Query.projections":
 		if e.ComplexityRoot.Query.Projections == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Query.Projections(childComplexity), true
+	case "Query.rebuilds":
+		if e.ComplexityRoot.Query.Rebuilds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.Rebuilds(childComplexity), true
 	case "Query.strategy":
 		if e.ComplexityRoot.Query.Strategy == nil {
 			break
@@ -1057,7 +1615,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Strategy(childComplexity, args["id"].(string)), true
+		return e.ComplexityRoot.Query.Strategy(childComplexity, args["id"].(string), args["notOlderThan"].(*string)), true
 	case "Query.user":
 		if e.ComplexityRoot.Query.User == nil {
 			break
@@ -1068,7 +1626,116 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.User(childComplexity, args["id"].(string)), true
+		return e.ComplexityRoot.Query.User(childComplexity, args["id"].(string), args["notOlderThan"].(*string)), true
+
+	case "Rebuild.different":
+		if e.ComplexityRoot.Rebuild.Different == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.Different(childComplexity), true
+	case "Rebuild.differing":
+		if e.ComplexityRoot.Rebuild.Differing == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.Differing(childComplexity), true
+	case "Rebuild.endedAt":
+		if e.ComplexityRoot.Rebuild.EndedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.EndedAt(childComplexity), true
+	case "Rebuild.equal":
+		if e.ComplexityRoot.Rebuild.Equal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.Equal(childComplexity), true
+	case "Rebuild.error":
+		if e.ComplexityRoot.Rebuild.Error == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.Error(childComplexity), true
+	case "Rebuild.events":
+		if e.ComplexityRoot.Rebuild.Events == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.Events(childComplexity), true
+	case "Rebuild.generation":
+		if e.ComplexityRoot.Rebuild.Generation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.Generation(childComplexity), true
+	case "Rebuild.id":
+		if e.ComplexityRoot.Rebuild.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.ID(childComplexity), true
+	case "Rebuild.keys":
+		if e.ComplexityRoot.Rebuild.Keys == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.Keys(childComplexity), true
+	case "Rebuild.left":
+		if e.ComplexityRoot.Rebuild.Left == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.Left(childComplexity), true
+	case "Rebuild.perSecond":
+		if e.ComplexityRoot.Rebuild.PerSecond == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.PerSecond(childComplexity), true
+	case "Rebuild.position":
+		if e.ComplexityRoot.Rebuild.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.Position(childComplexity), true
+	case "Rebuild.projection":
+		if e.ComplexityRoot.Rebuild.Projection == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.Projection(childComplexity), true
+	case "Rebuild.queuedAt":
+		if e.ComplexityRoot.Rebuild.QueuedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.QueuedAt(childComplexity), true
+	case "Rebuild.rate":
+		if e.ComplexityRoot.Rebuild.Rate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.Rate(childComplexity), true
+	case "Rebuild.state":
+		if e.ComplexityRoot.Rebuild.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.State(childComplexity), true
+	case "Rebuild.total":
+		if e.ComplexityRoot.Rebuild.Total == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.Total(childComplexity), true
+	case "Rebuild.updatedAt":
+		if e.ComplexityRoot.Rebuild.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rebuild.UpdatedAt(childComplexity), true
 
 	case "Receipt.error":
 		if e.ComplexityRoot.Receipt.Error == nil {
@@ -1125,6 +1792,80 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReceiptError.Message(childComplexity), true
+
+	case "StageCount.count":
+		if e.ComplexityRoot.StageCount.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StageCount.Count(childComplexity), true
+	case "StageCount.stage":
+		if e.ComplexityRoot.StageCount.Stage == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StageCount.Stage(childComplexity), true
+
+	case "StageLatency.count":
+		if e.ComplexityRoot.StageLatency.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StageLatency.Count(childComplexity), true
+	case "StageLatency.max":
+		if e.ComplexityRoot.StageLatency.Max == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StageLatency.Max(childComplexity), true
+	case "StageLatency.mean":
+		if e.ComplexityRoot.StageLatency.Mean == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StageLatency.Mean(childComplexity), true
+	case "StageLatency.min":
+		if e.ComplexityRoot.StageLatency.Min == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StageLatency.Min(childComplexity), true
+	case "StageLatency.negative":
+		if e.ComplexityRoot.StageLatency.Negative == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StageLatency.Negative(childComplexity), true
+	case "StageLatency.p50":
+		if e.ComplexityRoot.StageLatency.P50 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StageLatency.P50(childComplexity), true
+	case "StageLatency.p90":
+		if e.ComplexityRoot.StageLatency.P90 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StageLatency.P90(childComplexity), true
+	case "StageLatency.p99":
+		if e.ComplexityRoot.StageLatency.P99 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StageLatency.P99(childComplexity), true
+	case "StageLatency.p999":
+		if e.ComplexityRoot.StageLatency.P999 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StageLatency.P999(childComplexity), true
+	case "StageLatency.stage":
+		if e.ComplexityRoot.StageLatency.Stage == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StageLatency.Stage(childComplexity), true
 
 	case "StrategyView.events":
 		if e.ComplexityRoot.StrategyView.Events == nil {
@@ -1183,6 +1924,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.ChainUpdated(childComplexity, args["orderId"].(string), args["after"].(*string)), true
+	case "Subscription.entityEvents":
+		if e.ComplexityRoot.Subscription.EntityEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_entityEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.EntityEvents(childComplexity, args["type"].(string), args["id"].(string), args["after"].(*string)), true
+	case "Subscription.instrumentEvents":
+		if e.ComplexityRoot.Subscription.InstrumentEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_instrumentEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.InstrumentEvents(childComplexity, args["ticker"].(string), args["after"].(*string)), true
 	case "Subscription.strategyEvents":
 		if e.ComplexityRoot.Subscription.StrategyEvents == nil {
 			break
@@ -1263,6 +2026,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputClockInput,
+		ec.unmarshalInputEventFilter,
 		ec.unmarshalInputEventInput,
 		ec.unmarshalInputHopInput,
 	)
@@ -1369,17 +2133,54 @@ scalar Decimal
 "Any JSON value. Money and quantities inside are strings."
 scalar JSON
 
+"""
+The answers come from the read models, which follow the log. ` + "`" + `notOlderThan` + "`" + ` is a
+position, such as that of a receipt: the answer then waits until the read models
+have come to it, and fails with ` + "`" + `views_behind` + "`" + ` when that takes more than 5 seconds.
+"""
 type Query {
   "An order's whole decision history; null when no event names the order."
-  chain(orderId: ID!): Chain
+  chain(orderId: ID!, notOlderThan: String): Chain
+  "The state of an order; null when no event names it."
+  order(id: ID!, notOlderThan: String): Order
   "What belongs to an account; null when nothing does."
-  account(id: ID!): AccountView
+  account(id: ID!, notOlderThan: String): AccountView
   "What belongs to a strategy; null when nothing does."
-  strategy(id: ID!): StrategyView
+  strategy(id: ID!, notOlderThan: String): StrategyView
   "What belongs to a user; null when nothing does."
-  user(id: ID!): UserView
+  user(id: ID!, notOlderThan: String): UserView
+  "What belongs to an instrument, by its ticker; null when nothing does."
+  instrument(id: ID!, notOlderThan: String): InstrumentView
+  """
+  The events about an entity of any type, such as a venue or a city; null when
+  there are none. Of an account, a strategy, a user and an instrument it is what
+  belongs to it, of an order its own events.
+  """
+  entity(type: String!, id: ID!, notOlderThan: String): EntityTrail
+  """
+  Finds events, in the order of the log. Forwards with ` + "`" + `first` + "`" + ` and ` + "`" + `after` + "`" + `,
+  backwards from the end with ` + "`" + `last` + "`" + ` and ` + "`" + `before` + "`" + `; not both ` + "`" + `first` + "`" + ` and ` + "`" + `last` + "`" + `; the
+  first 50 when neither is given, at most 1,000.
+
+  A search examines at most 10,000 events. If it has not filled its page by then,
+  hasNextPage (backwards hasPreviousPage) is true, and endCursor (startCursor) is
+  where it stopped, which need not be the last (first) edge: ask again from there,
+  also when there are no edges. In the other direction pageInfo always says false.
+  """
+  events(filter: EventFilter, first: Int, after: String, last: Int, before: String, notOlderThan: String): EventConnection!
+  "Counts and sums of a UTC day, such as 2026-03-02, by occurredAt; zeros for a day without events."
+  daily(date: String!, notOlderThan: String): DailySummary!
+  """
+  How long the stages take: from the event before in the same chain, in the order
+  of the log, by occurredAt. A stage that was never measured is missing.
+  """
+  latencies(notOlderThan: String): [StageLatency!]!
   "Where each read model stands."
   projections: [ProjectionStatus!]!
+  "The rebuild of each read model that is under way, or its last."
+  rebuilds: [Rebuild!]!
+  "What a read model, all when null, could not take in, in the order of the log."
+  parked(projection: String): [ParkedEvent!]!
 }
 
 type Mutation {
@@ -1391,9 +2192,23 @@ type Mutation {
   record(events: [EventInput!]!): [Receipt!]!
   """
   Makes a read model anew from the log, beside the live one, compares the two and
-  switches over. Returns when that is done.
+  switches over. Returns when that is done; whoever goes away before cancels it.
+  ` + "`" + `rate` + "`" + ` limits it to so many events per second.
   """
-  rebuild(projection: String!): ProjectionStatus!
+  rebuild(projection: String!, rate: Int): ProjectionStatus!
+  """
+  The same without waiting, for several read models (all when null) in one pass over
+  the log. ` + "`" + `rebuilds` + "`" + ` tells how far they are. None is started while one of them is
+  being rebuilt.
+  """
+  startRebuild(projections: [String!], rate: Int): [Rebuild!]!
+  "Gives up the rebuild under way, if there is one: the live read model stays."
+  cancelRebuild(projection: String!): ProjectionStatus!
+  """
+  Starts rebuilds of those read models, of the named or of all, that have parked
+  events: once the program can take them in, a rebuild does, in the order of the log.
+  """
+  replay(projections: [String!]): [Rebuild!]!
 }
 
 """
@@ -1408,6 +2223,9 @@ type Subscription {
   accountEvents(accountId: ID!, after: String): EventUpdate!
   strategyEvents(strategyId: ID!, after: String): EventUpdate!
   userEvents(userId: ID!, after: String): EventUpdate!
+  instrumentEvents(ticker: ID!, after: String): EventUpdate!
+  "As the query entity; an order is followed with chainUpdated."
+  entityEvents(type: String!, id: ID!, after: String): EventUpdate!
 }
 
 "The decision behind an order and what became of it, in causal order."
@@ -1420,6 +2238,8 @@ type Chain {
   events: [ChainEvent!]!
   "From the first event to the last."
   latencyTotal: Duration!
+  "How many of the events were read from the event store, since the read models hold them no more, or not yet."
+  fromEventStore: Int!
 }
 
 "One step of a chain."
@@ -1486,6 +2306,38 @@ type Order {
   "Earliest and latest occurredAt."
   firstAt: Time!
   lastAt: Time!
+  "Earliest event that sends the order: received, routed, submitted, pending new. This and the next four are by occurredAt."
+  submittedAt: Time
+  acceptedAt: Time
+  firstFillAt: Time
+  lastFillAt: Time
+  "When it was over; if fills ended it, when the last of them was executed."
+  endedAt: Time
+  latencies: OrderLatencies!
+  """
+  What is odd about the record of the order, as sorted codes. They accuse nobody:
+  late recorders and wrong clocks leave the same traces as wrong trades. They are
+  said of the log, in its order, and stay when later events explain them.
+
+  - ` + "`" + `account_changed` + "`" + `, ` + "`" + `strategy_changed` + "`" + `, ` + "`" + `ticker_changed` + "`" + `, ` + "`" + `side_changed` + "`" + `: a later
+    event contradicts the first to say so
+  - ` + "`" + `event_after_end` + "`" + `: an event that would move or fill the order after its end
+  - ` + "`" + `fill_before_order` + "`" + `: an execution before anything that says what was ordered
+  - ` + "`" + `from_the_future` + "`" + `: occurredAt is more than a minute after recordedAt
+  - ` + "`" + `out_of_order` + "`" + `: occurredAt is before that of an earlier event of the log
+  - ` + "`" + `overfilled` + "`" + `: more executed than ordered, as known by then
+  """
+  odd: [String!]!
+}
+
+"How long the steps of an order took; null while an end is unknown, negative when clocks disagree."
+type OrderLatencies {
+  "From submitted to accepted."
+  accept: Duration
+  "From accepted, if that is unknown from submitted, to the first fill."
+  fill: Duration
+  "From submitted to the end."
+  life: Duration
 }
 
 "One recorded event, as its source told it, and where it is kept."
@@ -1586,7 +2438,44 @@ type UserView {
   stats: OwnerStats!
 }
 
-"Counts and sums over everything that belongs to an account, a strategy or a user."
+type InstrumentView {
+  "The ticker."
+  id: ID!
+  events(first: Int, after: String, last: Int, before: String): EventConnection!
+  orders(first: Int, after: String, last: Int, before: String): OrderConnection!
+  stats: OwnerStats!
+}
+
+type EntityTrail {
+  entityType: String!
+  entityId: ID!
+  events(first: Int, after: String, last: Int, before: String): EventConnection!
+}
+
+"""
+Which events are wanted. All parts must agree; one that is null or empty agrees with
+every event. Lists are any of their values, at most 1,000.
+"""
+input EventFilter {
+  "Also families (order.*), and the aliases that are accepted at the door."
+  types: [String!]
+  tickers: [String!]
+  "By strategy, account, user and ticker also events that name none, but are of an order that does."
+  strategies: [String!]
+  accounts: [String!]
+  users: [String!]
+  orders: [String!]
+  "What the event says that it is about; with both, as in the query entity."
+  entityType: String
+  entityId: String
+  "The window of occurredAt: from ` + "`" + `after` + "`" + ` on, and earlier than ` + "`" + `before` + "`" + `."
+  after: Time
+  before: Time
+  "True for the event, such as: slippage_bps > 5 && venue == \"NASDAQ\". At most 4 KiB; docs/filters.md has the language."
+  expression: String
+}
+
+"Counts and sums over everything that belongs to an account, a strategy, a user or an instrument."
 type OwnerStats {
   events: Int!
   orders: Int!
@@ -1604,11 +2493,67 @@ type TypeCount {
   count: Int!
 }
 
+type StageCount {
+  stage: Stage!
+  count: Int!
+}
+
+type HourCount {
+  "0 to 23, UTC."
+  hour: Int!
+  count: Int!
+}
+
+type DailySummary {
+  date: String!
+  events: Int!
+  fills: Int!
+  "Sum of the executed quantities, of all instruments alike."
+  quantity: Decimal!
+  "Sum of price x quantity over the fills that name both."
+  value: Decimal!
+  commission: Decimal!
+  byType: [TypeCount!]!
+  byStage: [StageCount!]!
+  "Hours without events are missing."
+  byHour: [HourCount!]!
+  "Earliest and latest occurredAt; null on a day without events."
+  firstAt: Time
+  lastAt: Time
+}
+
+"""
+The distribution of a stage's latencies. Mean, min and max are exact; the quantiles
+(nearest rank) are within 1/32. All are null while there are only negative ones.
+"""
+type StageLatency {
+  stage: Stage!
+  count: Int!
+  "Latencies below zero, where clocks disagree; they count nowhere else."
+  negative: Int!
+  min: Duration
+  max: Duration
+  mean: Duration
+  p50: Duration
+  p90: Duration
+  p99: Duration
+  p999: Duration
+}
+
 "Relay's connection: https://relay.dev/graphql/connections.htm"
 type EventConnection {
   edges: [EventEdge!]!
   pageInfo: PageInfo!
-  totalCount: Int!
+  "Events of the whole list; null for a search that would have to look at them all to know."
+  totalCount: Int
+  "How many events were read from the event store for this page, since the read models hold them no more, or not yet."
+  fromEventStore: Int!
+  "Of a search: how many events it looked at."
+  examined: Int
+  "Of a search: on how many of these the expression could not be computed. They are left out."
+  failed: Int
+  "Why, for the first of these."
+  failure: String
 }
 
 type EventEdge {
@@ -1658,12 +2603,83 @@ type ProjectionStatus {
   "The last event of the log."
   head: String!
   caughtUp: Boolean!
-  "Events done by the rebuild under way; null when there is none."
-  rebuilding: Int
+  "Events of the log in the read model."
+  events: Int!
+  "Events of the log that are not in the read model yet; at most 10,000 are counted."
+  behind: Int!
+  "How old the newest event in the read model is, by recordedAt and our clock, while there are newer ones in the log."
+  lag: Duration!
+  "Events that could not be taken in, and those that wait behind them; see the query parked."
+  parked: Int!
+  "The rebuild under way, or the last; null when there was none."
+  rebuild: Rebuild
   "SHA-256 over everything the read model holds. Reading it holds new events back for a moment."
   hash: String!
-  "For an answer of rebuild: whether the new build equals the one it replaced."
+  "For an answer of the mutation rebuild: whether the new build equals the one it replaced."
   parity: Boolean
+}
+
+"A rebuild of a read model, under way or over."
+type Rebuild {
+  id: ID!
+  projection: String!
+  state: RebuildState!
+  "Events per second at most; null: no limit."
+  rate: Int
+  "The generation that is built; null before it begins."
+  generation: Int
+  "Events of the log that are done."
+  events: Int!
+  "Events to do, as far as known."
+  total: Int!
+  "Since it last began to read the log."
+  perSecond: Float!
+  "Estimated time until the log is read; null when nothing is known."
+  left: Duration
+  "The last event done."
+  position: String
+  "Keys that were compared with the old build."
+  keys: Int!
+  "Of these, how many differ."
+  differing: Int!
+  "Some that differ, without the part that all keys of the read model begin with."
+  different: [String!]!
+  "For DONE: whether the new build equals the one it replaced."
+  equal: Boolean
+  "For FAILED: why."
+  error: String
+  queuedAt: Time!
+  updatedAt: Time!
+  endedAt: Time
+}
+
+enum RebuildState {
+  "Asked for."
+  QUEUED
+  "Reading the log."
+  BUILDING
+  "New build and old one, key by key."
+  COMPARING
+  "To be given up."
+  CANCELLING
+  "The new build is the live one."
+  DONE
+  "The old one still is."
+  FAILED
+  "The old one still is."
+  CANCELLED
+}
+
+"An event that a read model could not take in, or one of the same order or stream that waits behind such a one."
+type ParkedEvent {
+  projection: String!
+  position: String!
+  stream: String!
+  revision: Int!
+  eventType: String
+  eventId: ID
+  orderId: ID
+  reason: String!
 }
 
 """
@@ -1853,6 +2869,8 @@ func (ec *executionContext) childFields_Chain(ctx context.Context, field graphql
 		return ec.fieldContext_Chain_events(ctx, field)
 	case "latencyTotal":
 		return ec.fieldContext_Chain_latencyTotal(ctx, field)
+	case "fromEventStore":
+		return ec.fieldContext_Chain_fromEventStore(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Chain", field.Name)
 }
@@ -1895,6 +2913,46 @@ func (ec *executionContext) childFields_Clock(ctx context.Context, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type Clock", field.Name)
 }
 
+func (ec *executionContext) childFields_DailySummary(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "date":
+		return ec.fieldContext_DailySummary_date(ctx, field)
+	case "events":
+		return ec.fieldContext_DailySummary_events(ctx, field)
+	case "fills":
+		return ec.fieldContext_DailySummary_fills(ctx, field)
+	case "quantity":
+		return ec.fieldContext_DailySummary_quantity(ctx, field)
+	case "value":
+		return ec.fieldContext_DailySummary_value(ctx, field)
+	case "commission":
+		return ec.fieldContext_DailySummary_commission(ctx, field)
+	case "byType":
+		return ec.fieldContext_DailySummary_byType(ctx, field)
+	case "byStage":
+		return ec.fieldContext_DailySummary_byStage(ctx, field)
+	case "byHour":
+		return ec.fieldContext_DailySummary_byHour(ctx, field)
+	case "firstAt":
+		return ec.fieldContext_DailySummary_firstAt(ctx, field)
+	case "lastAt":
+		return ec.fieldContext_DailySummary_lastAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DailySummary", field.Name)
+}
+
+func (ec *executionContext) childFields_EntityTrail(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entityType":
+		return ec.fieldContext_EntityTrail_entityType(ctx, field)
+	case "entityId":
+		return ec.fieldContext_EntityTrail_entityId(ctx, field)
+	case "events":
+		return ec.fieldContext_EntityTrail_events(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EntityTrail", field.Name)
+}
+
 func (ec *executionContext) childFields_EventConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "edges":
@@ -1903,6 +2961,14 @@ func (ec *executionContext) childFields_EventConnection(ctx context.Context, fie
 		return ec.fieldContext_EventConnection_pageInfo(ctx, field)
 	case "totalCount":
 		return ec.fieldContext_EventConnection_totalCount(ctx, field)
+	case "fromEventStore":
+		return ec.fieldContext_EventConnection_fromEventStore(ctx, field)
+	case "examined":
+		return ec.fieldContext_EventConnection_examined(ctx, field)
+	case "failed":
+		return ec.fieldContext_EventConnection_failed(ctx, field)
+	case "failure":
+		return ec.fieldContext_EventConnection_failure(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EventConnection", field.Name)
 }
@@ -1937,6 +3003,30 @@ func (ec *executionContext) childFields_Hop(ctx context.Context, field graphql.C
 		return ec.fieldContext_Hop_out(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Hop", field.Name)
+}
+
+func (ec *executionContext) childFields_HourCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "hour":
+		return ec.fieldContext_HourCount_hour(ctx, field)
+	case "count":
+		return ec.fieldContext_HourCount_count(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HourCount", field.Name)
+}
+
+func (ec *executionContext) childFields_InstrumentView(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_InstrumentView_id(ctx, field)
+	case "events":
+		return ec.fieldContext_InstrumentView_events(ctx, field)
+	case "orders":
+		return ec.fieldContext_InstrumentView_orders(ctx, field)
+	case "stats":
+		return ec.fieldContext_InstrumentView_stats(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InstrumentView", field.Name)
 }
 
 func (ec *executionContext) childFields_Order(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1977,6 +3067,20 @@ func (ec *executionContext) childFields_Order(ctx context.Context, field graphql
 		return ec.fieldContext_Order_firstAt(ctx, field)
 	case "lastAt":
 		return ec.fieldContext_Order_lastAt(ctx, field)
+	case "submittedAt":
+		return ec.fieldContext_Order_submittedAt(ctx, field)
+	case "acceptedAt":
+		return ec.fieldContext_Order_acceptedAt(ctx, field)
+	case "firstFillAt":
+		return ec.fieldContext_Order_firstFillAt(ctx, field)
+	case "lastFillAt":
+		return ec.fieldContext_Order_lastFillAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_Order_endedAt(ctx, field)
+	case "latencies":
+		return ec.fieldContext_Order_latencies(ctx, field)
+	case "odd":
+		return ec.fieldContext_Order_odd(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Order", field.Name)
 }
@@ -2001,6 +3105,18 @@ func (ec *executionContext) childFields_OrderEdge(ctx context.Context, field gra
 		return ec.fieldContext_OrderEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type OrderEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_OrderLatencies(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "accept":
+		return ec.fieldContext_OrderLatencies_accept(ctx, field)
+	case "fill":
+		return ec.fieldContext_OrderLatencies_fill(ctx, field)
+	case "life":
+		return ec.fieldContext_OrderLatencies_life(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OrderLatencies", field.Name)
 }
 
 func (ec *executionContext) childFields_OwnerStats(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2039,6 +3155,28 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_ParkedEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "projection":
+		return ec.fieldContext_ParkedEvent_projection(ctx, field)
+	case "position":
+		return ec.fieldContext_ParkedEvent_position(ctx, field)
+	case "stream":
+		return ec.fieldContext_ParkedEvent_stream(ctx, field)
+	case "revision":
+		return ec.fieldContext_ParkedEvent_revision(ctx, field)
+	case "eventType":
+		return ec.fieldContext_ParkedEvent_eventType(ctx, field)
+	case "eventId":
+		return ec.fieldContext_ParkedEvent_eventId(ctx, field)
+	case "orderId":
+		return ec.fieldContext_ParkedEvent_orderId(ctx, field)
+	case "reason":
+		return ec.fieldContext_ParkedEvent_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ParkedEvent", field.Name)
+}
+
 func (ec *executionContext) childFields_ProjectionStatus(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "name":
@@ -2053,14 +3191,64 @@ func (ec *executionContext) childFields_ProjectionStatus(ctx context.Context, fi
 		return ec.fieldContext_ProjectionStatus_head(ctx, field)
 	case "caughtUp":
 		return ec.fieldContext_ProjectionStatus_caughtUp(ctx, field)
-	case "rebuilding":
-		return ec.fieldContext_ProjectionStatus_rebuilding(ctx, field)
+	case "events":
+		return ec.fieldContext_ProjectionStatus_events(ctx, field)
+	case "behind":
+		return ec.fieldContext_ProjectionStatus_behind(ctx, field)
+	case "lag":
+		return ec.fieldContext_ProjectionStatus_lag(ctx, field)
+	case "parked":
+		return ec.fieldContext_ProjectionStatus_parked(ctx, field)
+	case "rebuild":
+		return ec.fieldContext_ProjectionStatus_rebuild(ctx, field)
 	case "hash":
 		return ec.fieldContext_ProjectionStatus_hash(ctx, field)
 	case "parity":
 		return ec.fieldContext_ProjectionStatus_parity(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ProjectionStatus", field.Name)
+}
+
+func (ec *executionContext) childFields_Rebuild(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Rebuild_id(ctx, field)
+	case "projection":
+		return ec.fieldContext_Rebuild_projection(ctx, field)
+	case "state":
+		return ec.fieldContext_Rebuild_state(ctx, field)
+	case "rate":
+		return ec.fieldContext_Rebuild_rate(ctx, field)
+	case "generation":
+		return ec.fieldContext_Rebuild_generation(ctx, field)
+	case "events":
+		return ec.fieldContext_Rebuild_events(ctx, field)
+	case "total":
+		return ec.fieldContext_Rebuild_total(ctx, field)
+	case "perSecond":
+		return ec.fieldContext_Rebuild_perSecond(ctx, field)
+	case "left":
+		return ec.fieldContext_Rebuild_left(ctx, field)
+	case "position":
+		return ec.fieldContext_Rebuild_position(ctx, field)
+	case "keys":
+		return ec.fieldContext_Rebuild_keys(ctx, field)
+	case "differing":
+		return ec.fieldContext_Rebuild_differing(ctx, field)
+	case "different":
+		return ec.fieldContext_Rebuild_different(ctx, field)
+	case "equal":
+		return ec.fieldContext_Rebuild_equal(ctx, field)
+	case "error":
+		return ec.fieldContext_Rebuild_error(ctx, field)
+	case "queuedAt":
+		return ec.fieldContext_Rebuild_queuedAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Rebuild_updatedAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_Rebuild_endedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Rebuild", field.Name)
 }
 
 func (ec *executionContext) childFields_Receipt(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2091,6 +3279,42 @@ func (ec *executionContext) childFields_ReceiptError(ctx context.Context, field 
 		return ec.fieldContext_ReceiptError_message(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ReceiptError", field.Name)
+}
+
+func (ec *executionContext) childFields_StageCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "stage":
+		return ec.fieldContext_StageCount_stage(ctx, field)
+	case "count":
+		return ec.fieldContext_StageCount_count(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StageCount", field.Name)
+}
+
+func (ec *executionContext) childFields_StageLatency(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "stage":
+		return ec.fieldContext_StageLatency_stage(ctx, field)
+	case "count":
+		return ec.fieldContext_StageLatency_count(ctx, field)
+	case "negative":
+		return ec.fieldContext_StageLatency_negative(ctx, field)
+	case "min":
+		return ec.fieldContext_StageLatency_min(ctx, field)
+	case "max":
+		return ec.fieldContext_StageLatency_max(ctx, field)
+	case "mean":
+		return ec.fieldContext_StageLatency_mean(ctx, field)
+	case "p50":
+		return ec.fieldContext_StageLatency_p50(ctx, field)
+	case "p90":
+		return ec.fieldContext_StageLatency_p90(ctx, field)
+	case "p99":
+		return ec.fieldContext_StageLatency_p99(ctx, field)
+	case "p999":
+		return ec.fieldContext_StageLatency_p999(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StageLatency", field.Name)
 }
 
 func (ec *executionContext) childFields_StrategyView(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2323,6 +3547,134 @@ func (ec *executionContext) field_AccountView_orders_args(ctx context.Context, r
 	return args, nil
 }
 
+func (ec *executionContext) field_EntityTrail_events_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_InstrumentView_events_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_InstrumentView_orders_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_cancelRebuild_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "projection",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["projection"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_rebuild_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -2334,6 +3686,14 @@ func (ec *executionContext) field_Mutation_rebuild_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["projection"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "rate",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["rate"] = arg1
 	return args, nil
 }
 
@@ -2348,6 +3708,42 @@ func (ec *executionContext) field_Mutation_record_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["events"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_replay_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "projections",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["projections"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_startRebuild_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "projections",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["projections"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "rate",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["rate"] = arg1
 	return args, nil
 }
 
@@ -2376,6 +3772,14 @@ func (ec *executionContext) field_Query_account_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["id"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "notOlderThan",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["notOlderThan"] = arg1
 	return args, nil
 }
 
@@ -2390,6 +3794,192 @@ func (ec *executionContext) field_Query_chain_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["orderId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "notOlderThan",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["notOlderThan"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_daily_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "date",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["date"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "notOlderThan",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["notOlderThan"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_entity_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "type",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["type"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "notOlderThan",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["notOlderThan"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_events_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*model.EventFilter, error) {
+			return ec.unmarshalOEventFilter2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐEventFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "notOlderThan",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["notOlderThan"] = arg5
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_instrument_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "notOlderThan",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["notOlderThan"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_latencies_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "notOlderThan",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["notOlderThan"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_order_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "notOlderThan",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["notOlderThan"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_parked_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "projection",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["projection"] = arg0
 	return args, nil
 }
 
@@ -2404,6 +3994,14 @@ func (ec *executionContext) field_Query_strategy_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["id"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "notOlderThan",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["notOlderThan"] = arg1
 	return args, nil
 }
 
@@ -2418,6 +4016,14 @@ func (ec *executionContext) field_Query_user_args(ctx context.Context, rawArgs m
 		return nil, err
 	}
 	args["id"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "notOlderThan",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["notOlderThan"] = arg1
 	return args, nil
 }
 
@@ -2530,6 +4136,58 @@ func (ec *executionContext) field_Subscription_chainUpdated_args(ctx context.Con
 		return nil, err
 	}
 	args["orderId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_entityEvents_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "type",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["type"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_instrumentEvents_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "ticker",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["ticker"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
@@ -3870,6 +5528,29 @@ func (ec *executionContext) fieldContext_Chain_latencyTotal(_ context.Context, f
 	return graphql.NewScalarFieldContext("Chain", field, false, false, errors.New("field of type Duration does not have child fields"))
 }
 
+func (ec *executionContext) _Chain_fromEventStore(ctx context.Context, field graphql.CollectedField, obj *model.Chain) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Chain_fromEventStore(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FromEventStore, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Chain_fromEventStore(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Chain", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _ChainEvent_event(ctx context.Context, field graphql.CollectedField, obj *model.ChainEvent) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -4127,6 +5808,376 @@ func (ec *executionContext) fieldContext_Clock_maxErrorNs(_ context.Context, fie
 	return graphql.NewScalarFieldContext("Clock", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _DailySummary_date(ctx context.Context, field graphql.CollectedField, obj *model.DailySummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DailySummary_date(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Date, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DailySummary_date(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DailySummary", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _DailySummary_events(ctx context.Context, field graphql.CollectedField, obj *model.DailySummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DailySummary_events(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Events, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DailySummary_events(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DailySummary", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _DailySummary_fills(ctx context.Context, field graphql.CollectedField, obj *model.DailySummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DailySummary_fills(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Fills, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DailySummary_fills(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DailySummary", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _DailySummary_quantity(ctx context.Context, field graphql.CollectedField, obj *model.DailySummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DailySummary_quantity(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Quantity, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v decimal.Decimal) graphql.Marshaler {
+			return ec.marshalNDecimal2githubᚗcomᚋshopspringᚋdecimalᚐDecimal(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DailySummary_quantity(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DailySummary", field, false, false, errors.New("field of type Decimal does not have child fields"))
+}
+
+func (ec *executionContext) _DailySummary_value(ctx context.Context, field graphql.CollectedField, obj *model.DailySummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DailySummary_value(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Value, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v decimal.Decimal) graphql.Marshaler {
+			return ec.marshalNDecimal2githubᚗcomᚋshopspringᚋdecimalᚐDecimal(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DailySummary_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DailySummary", field, false, false, errors.New("field of type Decimal does not have child fields"))
+}
+
+func (ec *executionContext) _DailySummary_commission(ctx context.Context, field graphql.CollectedField, obj *model.DailySummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DailySummary_commission(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Commission, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v decimal.Decimal) graphql.Marshaler {
+			return ec.marshalNDecimal2githubᚗcomᚋshopspringᚋdecimalᚐDecimal(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DailySummary_commission(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DailySummary", field, false, false, errors.New("field of type Decimal does not have child fields"))
+}
+
+func (ec *executionContext) _DailySummary_byType(ctx context.Context, field graphql.CollectedField, obj *model.DailySummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DailySummary_byType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ByType, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.TypeCount) graphql.Marshaler {
+			return ec.marshalNTypeCount2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐTypeCountᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DailySummary_byType(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DailySummary",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TypeCount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DailySummary_byStage(ctx context.Context, field graphql.CollectedField, obj *model.DailySummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DailySummary_byStage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ByStage, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.StageCount) graphql.Marshaler {
+			return ec.marshalNStageCount2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐStageCountᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DailySummary_byStage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DailySummary",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StageCount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DailySummary_byHour(ctx context.Context, field graphql.CollectedField, obj *model.DailySummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DailySummary_byHour(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ByHour, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.HourCount) graphql.Marshaler {
+			return ec.marshalNHourCount2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHourCountᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DailySummary_byHour(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DailySummary",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HourCount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DailySummary_firstAt(ctx context.Context, field graphql.CollectedField, obj *model.DailySummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DailySummary_firstAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FirstAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DailySummary_firstAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DailySummary", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _DailySummary_lastAt(ctx context.Context, field graphql.CollectedField, obj *model.DailySummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DailySummary_lastAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DailySummary_lastAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DailySummary", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _EntityTrail_entityType(ctx context.Context, field graphql.CollectedField, obj *model.EntityTrail) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EntityTrail_entityType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EntityType, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EntityTrail_entityType(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EntityTrail", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _EntityTrail_entityId(ctx context.Context, field graphql.CollectedField, obj *model.EntityTrail) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EntityTrail_entityId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EntityID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EntityTrail_entityId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EntityTrail", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _EntityTrail_events(ctx context.Context, field graphql.CollectedField, obj *model.EntityTrail) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EntityTrail_events(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.EntityTrail().Events(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.EventConnection) graphql.Marshaler {
+			return ec.marshalNEventConnection2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐEventConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EntityTrail_events(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EntityTrail",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EventConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_EntityTrail_events_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _EventConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.EventConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -4203,6 +6254,29 @@ func (ec *executionContext) _EventConnection_totalCount(ctx context.Context, fie
 			return obj.TotalCount, nil
 		},
 		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EventConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EventConnection", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _EventConnection_fromEventStore(ctx context.Context, field graphql.CollectedField, obj *model.EventConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EventConnection_fromEventStore(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FromEventStore, nil
+		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
 			return ec.marshalNInt2int(ctx, selections, v)
 		},
@@ -4210,8 +6284,77 @@ func (ec *executionContext) _EventConnection_totalCount(ctx context.Context, fie
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_EventConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_EventConnection_fromEventStore(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("EventConnection", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _EventConnection_examined(ctx context.Context, field graphql.CollectedField, obj *model.EventConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EventConnection_examined(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Examined, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EventConnection_examined(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EventConnection", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _EventConnection_failed(ctx context.Context, field graphql.CollectedField, obj *model.EventConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EventConnection_failed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Failed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EventConnection_failed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EventConnection", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _EventConnection_failure(ctx context.Context, field graphql.CollectedField, obj *model.EventConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EventConnection_failure(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Failure, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EventConnection_failure(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EventConnection", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _EventEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.EventEdge) (ret graphql.Marshaler) {
@@ -4393,6 +6536,195 @@ func (ec *executionContext) fieldContext_Hop_out(_ context.Context, field graphq
 	return graphql.NewScalarFieldContext("Hop", field, false, false, errors.New("field of type Time does not have child fields"))
 }
 
+func (ec *executionContext) _HourCount_hour(ctx context.Context, field graphql.CollectedField, obj *model.HourCount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HourCount_hour(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Hour, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HourCount_hour(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HourCount", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _HourCount_count(ctx context.Context, field graphql.CollectedField, obj *model.HourCount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HourCount_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HourCount_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HourCount", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _InstrumentView_id(ctx context.Context, field graphql.CollectedField, obj *model.InstrumentView) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstrumentView_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstrumentView_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InstrumentView", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _InstrumentView_events(ctx context.Context, field graphql.CollectedField, obj *model.InstrumentView) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstrumentView_events(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.InstrumentView().Events(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.EventConnection) graphql.Marshaler {
+			return ec.marshalNEventConnection2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐEventConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstrumentView_events(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InstrumentView",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EventConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_InstrumentView_events_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InstrumentView_orders(ctx context.Context, field graphql.CollectedField, obj *model.InstrumentView) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstrumentView_orders(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.InstrumentView().Orders(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.OrderConnection) graphql.Marshaler {
+			return ec.marshalNOrderConnection2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐOrderConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstrumentView_orders(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InstrumentView",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OrderConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_InstrumentView_orders_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InstrumentView_stats(ctx context.Context, field graphql.CollectedField, obj *model.InstrumentView) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InstrumentView_stats(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Stats, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.OwnerStats) graphql.Marshaler {
+			return ec.marshalNOwnerStats2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐOwnerStats(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InstrumentView_stats(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InstrumentView",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OwnerStats(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_record(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -4447,7 +6779,7 @@ func (ec *executionContext) _Mutation_rebuild(ctx context.Context, field graphql
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().Rebuild(ctx, fc.Args["projection"].(string))
+			return ec.Resolvers.Mutation().Rebuild(ctx, fc.Args["projection"].(string), fc.Args["rate"].(*int))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.ProjectionStatus) graphql.Marshaler {
@@ -4475,6 +6807,138 @@ func (ec *executionContext) fieldContext_Mutation_rebuild(ctx context.Context, f
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_rebuild_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_startRebuild(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_startRebuild(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().StartRebuild(ctx, fc.Args["projections"].([]string), fc.Args["rate"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.Rebuild) graphql.Marshaler {
+			return ec.marshalNRebuild2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐRebuildᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_startRebuild(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rebuild(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_startRebuild_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_cancelRebuild(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_cancelRebuild(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CancelRebuild(ctx, fc.Args["projection"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ProjectionStatus) graphql.Marshaler {
+			return ec.marshalNProjectionStatus2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐProjectionStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_cancelRebuild(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ProjectionStatus(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_cancelRebuild_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_replay(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_replay(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().Replay(ctx, fc.Args["projections"].([]string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.Rebuild) graphql.Marshaler {
+			return ec.marshalNRebuild2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐRebuildᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_replay(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rebuild(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_replay_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -4895,6 +7359,176 @@ func (ec *executionContext) fieldContext_Order_lastAt(_ context.Context, field g
 	return graphql.NewScalarFieldContext("Order", field, false, false, errors.New("field of type Time does not have child fields"))
 }
 
+func (ec *executionContext) _Order_submittedAt(ctx context.Context, field graphql.CollectedField, obj *model.Order) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Order_submittedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SubmittedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Order_submittedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Order", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Order_acceptedAt(ctx context.Context, field graphql.CollectedField, obj *model.Order) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Order_acceptedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AcceptedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Order_acceptedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Order", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Order_firstFillAt(ctx context.Context, field graphql.CollectedField, obj *model.Order) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Order_firstFillAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FirstFillAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Order_firstFillAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Order", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Order_lastFillAt(ctx context.Context, field graphql.CollectedField, obj *model.Order) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Order_lastFillAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastFillAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Order_lastFillAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Order", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Order_endedAt(ctx context.Context, field graphql.CollectedField, obj *model.Order) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Order_endedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Order_endedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Order", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Order_latencies(ctx context.Context, field graphql.CollectedField, obj *model.Order) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Order_latencies(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Latencies, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.OrderLatencies) graphql.Marshaler {
+			return ec.marshalNOrderLatencies2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐOrderLatencies(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Order_latencies(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Order",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OrderLatencies(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Order_odd(ctx context.Context, field graphql.CollectedField, obj *model.Order) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Order_odd(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Odd, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Order_odd(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Order", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _OrderConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.OrderConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5035,6 +7669,75 @@ func (ec *executionContext) fieldContext_OrderEdge_node(_ context.Context, field
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _OrderLatencies_accept(ctx context.Context, field graphql.CollectedField, obj *model.OrderLatencies) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OrderLatencies_accept(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Accept, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+			return ec.marshalODuration2ᚖtimeᚐDuration(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_OrderLatencies_accept(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OrderLatencies", field, false, false, errors.New("field of type Duration does not have child fields"))
+}
+
+func (ec *executionContext) _OrderLatencies_fill(ctx context.Context, field graphql.CollectedField, obj *model.OrderLatencies) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OrderLatencies_fill(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Fill, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+			return ec.marshalODuration2ᚖtimeᚐDuration(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_OrderLatencies_fill(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OrderLatencies", field, false, false, errors.New("field of type Duration does not have child fields"))
+}
+
+func (ec *executionContext) _OrderLatencies_life(ctx context.Context, field graphql.CollectedField, obj *model.OrderLatencies) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OrderLatencies_life(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Life, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+			return ec.marshalODuration2ᚖtimeᚐDuration(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_OrderLatencies_life(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OrderLatencies", field, false, false, errors.New("field of type Duration does not have child fields"))
 }
 
 func (ec *executionContext) _OwnerStats_events(ctx context.Context, field graphql.CollectedField, obj *model.OwnerStats) (ret graphql.Marshaler) {
@@ -5322,6 +8025,190 @@ func (ec *executionContext) fieldContext_PageInfo_endCursor(_ context.Context, f
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _ParkedEvent_projection(ctx context.Context, field graphql.CollectedField, obj *model.ParkedEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ParkedEvent_projection(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Projection, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ParkedEvent_projection(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ParkedEvent", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ParkedEvent_position(ctx context.Context, field graphql.CollectedField, obj *model.ParkedEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ParkedEvent_position(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Position, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ParkedEvent_position(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ParkedEvent", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ParkedEvent_stream(ctx context.Context, field graphql.CollectedField, obj *model.ParkedEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ParkedEvent_stream(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Stream, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ParkedEvent_stream(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ParkedEvent", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ParkedEvent_revision(ctx context.Context, field graphql.CollectedField, obj *model.ParkedEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ParkedEvent_revision(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Revision, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ParkedEvent_revision(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ParkedEvent", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ParkedEvent_eventType(ctx context.Context, field graphql.CollectedField, obj *model.ParkedEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ParkedEvent_eventType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EventType, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ParkedEvent_eventType(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ParkedEvent", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ParkedEvent_eventId(ctx context.Context, field graphql.CollectedField, obj *model.ParkedEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ParkedEvent_eventId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EventID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ParkedEvent_eventId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ParkedEvent", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _ParkedEvent_orderId(ctx context.Context, field graphql.CollectedField, obj *model.ParkedEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ParkedEvent_orderId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OrderID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ParkedEvent_orderId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ParkedEvent", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _ParkedEvent_reason(ctx context.Context, field graphql.CollectedField, obj *model.ParkedEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ParkedEvent_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ParkedEvent_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ParkedEvent", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _ProjectionStatus_name(ctx context.Context, field graphql.CollectedField, obj *model.ProjectionStatus) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5460,27 +8347,128 @@ func (ec *executionContext) fieldContext_ProjectionStatus_caughtUp(_ context.Con
 	return graphql.NewScalarFieldContext("ProjectionStatus", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _ProjectionStatus_rebuilding(ctx context.Context, field graphql.CollectedField, obj *model.ProjectionStatus) (ret graphql.Marshaler) {
+func (ec *executionContext) _ProjectionStatus_events(ctx context.Context, field graphql.CollectedField, obj *model.ProjectionStatus) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_ProjectionStatus_rebuilding(ctx, field)
+			return ec.fieldContext_ProjectionStatus_events(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Rebuilding, nil
+			return obj.Events, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
-			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProjectionStatus_events(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProjectionStatus", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ProjectionStatus_behind(ctx context.Context, field graphql.CollectedField, obj *model.ProjectionStatus) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProjectionStatus_behind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Behind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProjectionStatus_behind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProjectionStatus", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ProjectionStatus_lag(ctx context.Context, field graphql.CollectedField, obj *model.ProjectionStatus) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProjectionStatus_lag(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Lag, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Duration) graphql.Marshaler {
+			return ec.marshalNDuration2timeᚐDuration(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProjectionStatus_lag(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProjectionStatus", field, false, false, errors.New("field of type Duration does not have child fields"))
+}
+
+func (ec *executionContext) _ProjectionStatus_parked(ctx context.Context, field graphql.CollectedField, obj *model.ProjectionStatus) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProjectionStatus_parked(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Parked, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProjectionStatus_parked(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProjectionStatus", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ProjectionStatus_rebuild(ctx context.Context, field graphql.CollectedField, obj *model.ProjectionStatus) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProjectionStatus_rebuild(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rebuild, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Rebuild) graphql.Marshaler {
+			return ec.marshalORebuild2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐRebuild(ctx, selections, v)
 		},
 		true,
 		false,
 	)
 }
-func (ec *executionContext) fieldContext_ProjectionStatus_rebuilding(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ProjectionStatus", field, false, false, errors.New("field of type Int does not have child fields"))
+func (ec *executionContext) fieldContext_ProjectionStatus_rebuild(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ProjectionStatus",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rebuild(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _ProjectionStatus_hash(ctx context.Context, field graphql.CollectedField, obj *model.ProjectionStatus) (ret graphql.Marshaler) {
@@ -5539,7 +8527,7 @@ func (ec *executionContext) _Query_chain(ctx context.Context, field graphql.Coll
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Chain(ctx, fc.Args["orderId"].(string))
+			return ec.Resolvers.Query().Chain(ctx, fc.Args["orderId"].(string), fc.Args["notOlderThan"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.Chain) graphql.Marshaler {
@@ -5573,6 +8561,50 @@ func (ec *executionContext) fieldContext_Query_chain(ctx context.Context, field 
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_order(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_order(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Order(ctx, fc.Args["id"].(string), fc.Args["notOlderThan"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Order) graphql.Marshaler {
+			return ec.marshalOOrder2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐOrder(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_order(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Order(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_order_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_account(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5583,7 +8615,7 @@ func (ec *executionContext) _Query_account(ctx context.Context, field graphql.Co
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Account(ctx, fc.Args["id"].(string))
+			return ec.Resolvers.Query().Account(ctx, fc.Args["id"].(string), fc.Args["notOlderThan"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.AccountView) graphql.Marshaler {
@@ -5627,7 +8659,7 @@ func (ec *executionContext) _Query_strategy(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Strategy(ctx, fc.Args["id"].(string))
+			return ec.Resolvers.Query().Strategy(ctx, fc.Args["id"].(string), fc.Args["notOlderThan"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.StrategyView) graphql.Marshaler {
@@ -5671,7 +8703,7 @@ func (ec *executionContext) _Query_user(ctx context.Context, field graphql.Colle
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().User(ctx, fc.Args["id"].(string))
+			return ec.Resolvers.Query().User(ctx, fc.Args["id"].(string), fc.Args["notOlderThan"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.UserView) graphql.Marshaler {
@@ -5699,6 +8731,226 @@ func (ec *executionContext) fieldContext_Query_user(ctx context.Context, field g
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_user_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_instrument(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_instrument(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Instrument(ctx, fc.Args["id"].(string), fc.Args["notOlderThan"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.InstrumentView) graphql.Marshaler {
+			return ec.marshalOInstrumentView2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐInstrumentView(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_instrument(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_InstrumentView(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_instrument_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_entity(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_entity(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Entity(ctx, fc.Args["type"].(string), fc.Args["id"].(string), fc.Args["notOlderThan"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.EntityTrail) graphql.Marshaler {
+			return ec.marshalOEntityTrail2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐEntityTrail(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_entity(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EntityTrail(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_entity_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_events(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_events(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Events(ctx, fc.Args["filter"].(*model.EventFilter), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["notOlderThan"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.EventConnection) graphql.Marshaler {
+			return ec.marshalNEventConnection2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐEventConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_events(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EventConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_events_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_daily(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_daily(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Daily(ctx, fc.Args["date"].(string), fc.Args["notOlderThan"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DailySummary) graphql.Marshaler {
+			return ec.marshalNDailySummary2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐDailySummary(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_daily(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DailySummary(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_daily_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_latencies(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_latencies(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Latencies(ctx, fc.Args["notOlderThan"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.StageLatency) graphql.Marshaler {
+			return ec.marshalNStageLatency2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐStageLatencyᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_latencies(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StageLatency(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_latencies_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -5733,6 +8985,82 @@ func (ec *executionContext) fieldContext_Query_projections(_ context.Context, fi
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_ProjectionStatus(ctx, field)
 		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_rebuilds(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_rebuilds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().Rebuilds(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.Rebuild) graphql.Marshaler {
+			return ec.marshalNRebuild2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐRebuildᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_rebuilds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rebuild(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_parked(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_parked(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Parked(ctx, fc.Args["projection"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.ParkedEvent) graphql.Marshaler {
+			return ec.marshalNParkedEvent2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐParkedEventᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_parked(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ParkedEvent(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_parked_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }
@@ -5811,6 +9139,420 @@ func (ec *executionContext) fieldContext_Query___schema(_ context.Context, field
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Rebuild_id(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _Rebuild_projection(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_projection(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Projection, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_projection(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Rebuild_state(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_state(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.State, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.RebuildState) graphql.Marshaler {
+			return ec.marshalNRebuildState2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐRebuildState(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_state(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type RebuildState does not have child fields"))
+}
+
+func (ec *executionContext) _Rebuild_rate(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_rate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_rate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Rebuild_generation(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_generation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Generation, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_generation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Rebuild_events(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_events(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Events, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_events(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Rebuild_total(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_total(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Total, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_total(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Rebuild_perSecond(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_perSecond(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PerSecond, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_perSecond(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Rebuild_left(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_left(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Left, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+			return ec.marshalODuration2ᚖtimeᚐDuration(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_left(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type Duration does not have child fields"))
+}
+
+func (ec *executionContext) _Rebuild_position(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_position(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Position, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_position(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Rebuild_keys(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_keys(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Keys, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_keys(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Rebuild_differing(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_differing(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Differing, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_differing(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Rebuild_different(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_different(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Different, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_different(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Rebuild_equal(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_equal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Equal, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_equal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _Rebuild_error(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_error(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Error, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_error(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Rebuild_queuedAt(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_queuedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.QueuedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_queuedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Rebuild_updatedAt(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_updatedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpdatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Rebuild_endedAt(ctx context.Context, field graphql.CollectedField, obj *model.Rebuild) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rebuild_endedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rebuild_endedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type Time does not have child fields"))
 }
 
 func (ec *executionContext) _Receipt_eventId(ctx context.Context, field graphql.CollectedField, obj *model.Receipt) (ret graphql.Marshaler) {
@@ -6027,6 +9769,282 @@ func (ec *executionContext) _ReceiptError_message(ctx context.Context, field gra
 }
 func (ec *executionContext) fieldContext_ReceiptError_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ReceiptError", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _StageCount_stage(ctx context.Context, field graphql.CollectedField, obj *model.StageCount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StageCount_stage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Stage, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Stage) graphql.Marshaler {
+			return ec.marshalNStage2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐStage(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StageCount_stage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StageCount", field, false, false, errors.New("field of type Stage does not have child fields"))
+}
+
+func (ec *executionContext) _StageCount_count(ctx context.Context, field graphql.CollectedField, obj *model.StageCount) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StageCount_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StageCount_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StageCount", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StageLatency_stage(ctx context.Context, field graphql.CollectedField, obj *model.StageLatency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StageLatency_stage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Stage, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Stage) graphql.Marshaler {
+			return ec.marshalNStage2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐStage(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StageLatency_stage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StageLatency", field, false, false, errors.New("field of type Stage does not have child fields"))
+}
+
+func (ec *executionContext) _StageLatency_count(ctx context.Context, field graphql.CollectedField, obj *model.StageLatency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StageLatency_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StageLatency_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StageLatency", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StageLatency_negative(ctx context.Context, field graphql.CollectedField, obj *model.StageLatency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StageLatency_negative(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Negative, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StageLatency_negative(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StageLatency", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _StageLatency_min(ctx context.Context, field graphql.CollectedField, obj *model.StageLatency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StageLatency_min(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Min, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+			return ec.marshalODuration2ᚖtimeᚐDuration(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_StageLatency_min(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StageLatency", field, false, false, errors.New("field of type Duration does not have child fields"))
+}
+
+func (ec *executionContext) _StageLatency_max(ctx context.Context, field graphql.CollectedField, obj *model.StageLatency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StageLatency_max(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Max, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+			return ec.marshalODuration2ᚖtimeᚐDuration(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_StageLatency_max(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StageLatency", field, false, false, errors.New("field of type Duration does not have child fields"))
+}
+
+func (ec *executionContext) _StageLatency_mean(ctx context.Context, field graphql.CollectedField, obj *model.StageLatency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StageLatency_mean(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Mean, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+			return ec.marshalODuration2ᚖtimeᚐDuration(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_StageLatency_mean(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StageLatency", field, false, false, errors.New("field of type Duration does not have child fields"))
+}
+
+func (ec *executionContext) _StageLatency_p50(ctx context.Context, field graphql.CollectedField, obj *model.StageLatency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StageLatency_p50(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.P50, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+			return ec.marshalODuration2ᚖtimeᚐDuration(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_StageLatency_p50(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StageLatency", field, false, false, errors.New("field of type Duration does not have child fields"))
+}
+
+func (ec *executionContext) _StageLatency_p90(ctx context.Context, field graphql.CollectedField, obj *model.StageLatency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StageLatency_p90(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.P90, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+			return ec.marshalODuration2ᚖtimeᚐDuration(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_StageLatency_p90(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StageLatency", field, false, false, errors.New("field of type Duration does not have child fields"))
+}
+
+func (ec *executionContext) _StageLatency_p99(ctx context.Context, field graphql.CollectedField, obj *model.StageLatency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StageLatency_p99(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.P99, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+			return ec.marshalODuration2ᚖtimeᚐDuration(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_StageLatency_p99(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StageLatency", field, false, false, errors.New("field of type Duration does not have child fields"))
+}
+
+func (ec *executionContext) _StageLatency_p999(ctx context.Context, field graphql.CollectedField, obj *model.StageLatency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StageLatency_p999(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.P999, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+			return ec.marshalODuration2ᚖtimeᚐDuration(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_StageLatency_p999(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StageLatency", field, false, false, errors.New("field of type Duration does not have child fields"))
 }
 
 func (ec *executionContext) _StrategyView_id(ctx context.Context, field graphql.CollectedField, obj *model.StrategyView) (ret graphql.Marshaler) {
@@ -6342,6 +10360,94 @@ func (ec *executionContext) fieldContext_Subscription_userEvents(ctx context.Con
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Subscription_userEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_instrumentEvents(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_instrumentEvents(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().InstrumentEvents(ctx, fc.Args["ticker"].(string), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.EventUpdate) graphql.Marshaler {
+			return ec.marshalNEventUpdate2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐEventUpdate(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_instrumentEvents(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EventUpdate(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_instrumentEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_entityEvents(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_entityEvents(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().EntityEvents(ctx, fc.Args["type"].(string), fc.Args["id"].(string), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.EventUpdate) graphql.Marshaler {
+			return ec.marshalNEventUpdate2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐEventUpdate(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_entityEvents(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EventUpdate(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_entityEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -7647,6 +11753,106 @@ func (ec *executionContext) unmarshalInputClockInput(ctx context.Context, obj an
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputEventFilter(ctx context.Context, obj any) (model.EventFilter, error) {
+	var it model.EventFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"types", "tickers", "strategies", "accounts", "users", "orders", "entityType", "entityId", "after", "before", "expression"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "types":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("types"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Types = data
+		case "tickers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tickers"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tickers = data
+		case "strategies":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("strategies"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Strategies = data
+		case "accounts":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("accounts"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Accounts = data
+		case "users":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("users"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Users = data
+		case "orders":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("orders"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Orders = data
+		case "entityType":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("entityType"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EntityType = data
+		case "entityId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("entityId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EntityID = data
+		case "after":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("after"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.After = data
+		case "before":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("before"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Before = data
+		case "expression":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expression"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Expression = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputEventInput(ctx context.Context, obj any) (model.EventInput, error) {
 	var it model.EventInput
 	if obj == nil {
@@ -8204,6 +12410,11 @@ func (ec *executionContext) _Chain(ctx context.Context, sel ast.SelectionSet, ob
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "fromEventStore":
+			out.Values[i] = ec._Chain_fromEventStore(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -8398,6 +12609,169 @@ func (ec *executionContext) _Clock(ctx context.Context, sel ast.SelectionSet, ob
 	return out
 }
 
+var dailySummaryImplementors = []string{"DailySummary"}
+
+func (ec *executionContext) _DailySummary(ctx context.Context, sel ast.SelectionSet, obj *model.DailySummary) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, dailySummaryImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DailySummary")
+		case "date":
+			out.Values[i] = ec._DailySummary_date(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "events":
+			out.Values[i] = ec._DailySummary_events(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "fills":
+			out.Values[i] = ec._DailySummary_fills(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "quantity":
+			out.Values[i] = ec._DailySummary_quantity(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "value":
+			out.Values[i] = ec._DailySummary_value(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "commission":
+			out.Values[i] = ec._DailySummary_commission(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "byType":
+			out.Values[i] = ec._DailySummary_byType(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "byStage":
+			out.Values[i] = ec._DailySummary_byStage(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "byHour":
+			out.Values[i] = ec._DailySummary_byHour(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "firstAt":
+			out.Values[i] = ec._DailySummary_firstAt(ctx, field, obj)
+		case "lastAt":
+			out.Values[i] = ec._DailySummary_lastAt(ctx, field, obj)
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var entityTrailImplementors = []string{"EntityTrail"}
+
+func (ec *executionContext) _EntityTrail(ctx context.Context, sel ast.SelectionSet, obj *model.EntityTrail) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, entityTrailImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EntityTrail")
+		case "entityType":
+			out.Values[i] = ec._EntityTrail_entityType(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "entityId":
+			out.Values[i] = ec._EntityTrail_entityId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "events":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._EntityTrail_events(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
 var eventConnectionImplementors = []string{"EventConnection"}
 
 func (ec *executionContext) _EventConnection(ctx context.Context, sel ast.SelectionSet, obj *model.EventConnection) graphql.Marshaler {
@@ -8421,9 +12795,17 @@ func (ec *executionContext) _EventConnection(ctx context.Context, sel ast.Select
 			}
 		case "totalCount":
 			out.Values[i] = ec._EventConnection_totalCount(ctx, field, obj)
+		case "fromEventStore":
+			out.Values[i] = ec._EventConnection_fromEventStore(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "examined":
+			out.Values[i] = ec._EventConnection_examined(ctx, field, obj)
+		case "failed":
+			out.Values[i] = ec._EventConnection_failed(ctx, field, obj)
+		case "failure":
+			out.Values[i] = ec._EventConnection_failure(ctx, field, obj)
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -8578,6 +12960,166 @@ func (ec *executionContext) _Hop(ctx context.Context, sel ast.SelectionSet, obj 
 	return out
 }
 
+var hourCountImplementors = []string{"HourCount"}
+
+func (ec *executionContext) _HourCount(ctx context.Context, sel ast.SelectionSet, obj *model.HourCount) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, hourCountImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("HourCount")
+		case "hour":
+			out.Values[i] = ec._HourCount_hour(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "count":
+			out.Values[i] = ec._HourCount_count(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var instrumentViewImplementors = []string{"InstrumentView"}
+
+func (ec *executionContext) _InstrumentView(ctx context.Context, sel ast.SelectionSet, obj *model.InstrumentView) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, instrumentViewImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("InstrumentView")
+		case "id":
+			out.Values[i] = ec._InstrumentView_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "events":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._InstrumentView_events(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "orders":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._InstrumentView_orders(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "stats":
+			out.Values[i] = ec._InstrumentView_stats(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
 var mutationImplementors = []string{"Mutation"}
 
 func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
@@ -8607,6 +13149,27 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "rebuild":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_rebuild(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "startRebuild":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_startRebuild(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "cancelRebuild":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_cancelRebuild(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "replay":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_replay(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -8705,6 +13268,26 @@ func (ec *executionContext) _Order(ctx context.Context, sel ast.SelectionSet, ob
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "submittedAt":
+			out.Values[i] = ec._Order_submittedAt(ctx, field, obj)
+		case "acceptedAt":
+			out.Values[i] = ec._Order_acceptedAt(ctx, field, obj)
+		case "firstFillAt":
+			out.Values[i] = ec._Order_firstFillAt(ctx, field, obj)
+		case "lastFillAt":
+			out.Values[i] = ec._Order_lastFillAt(ctx, field, obj)
+		case "endedAt":
+			out.Values[i] = ec._Order_endedAt(ctx, field, obj)
+		case "latencies":
+			out.Values[i] = ec._Order_latencies(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "odd":
+			out.Values[i] = ec._Order_odd(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -8798,6 +13381,46 @@ func (ec *executionContext) _OrderEdge(ctx context.Context, sel ast.SelectionSet
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var orderLatenciesImplementors = []string{"OrderLatencies"}
+
+func (ec *executionContext) _OrderLatencies(ctx context.Context, sel ast.SelectionSet, obj *model.OrderLatencies) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, orderLatenciesImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("OrderLatencies")
+		case "accept":
+			out.Values[i] = ec._OrderLatencies_accept(ctx, field, obj)
+		case "fill":
+			out.Values[i] = ec._OrderLatencies_fill(ctx, field, obj)
+		case "life":
+			out.Values[i] = ec._OrderLatencies_life(ctx, field, obj)
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -8943,6 +13566,71 @@ func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
+var parkedEventImplementors = []string{"ParkedEvent"}
+
+func (ec *executionContext) _ParkedEvent(ctx context.Context, sel ast.SelectionSet, obj *model.ParkedEvent) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, parkedEventImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ParkedEvent")
+		case "projection":
+			out.Values[i] = ec._ParkedEvent_projection(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "position":
+			out.Values[i] = ec._ParkedEvent_position(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "stream":
+			out.Values[i] = ec._ParkedEvent_stream(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "revision":
+			out.Values[i] = ec._ParkedEvent_revision(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "eventType":
+			out.Values[i] = ec._ParkedEvent_eventType(ctx, field, obj)
+		case "eventId":
+			out.Values[i] = ec._ParkedEvent_eventId(ctx, field, obj)
+		case "orderId":
+			out.Values[i] = ec._ParkedEvent_orderId(ctx, field, obj)
+		case "reason":
+			out.Values[i] = ec._ParkedEvent_reason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
 var projectionStatusImplementors = []string{"ProjectionStatus"}
 
 func (ec *executionContext) _ProjectionStatus(ctx context.Context, sel ast.SelectionSet, obj *model.ProjectionStatus) graphql.Marshaler {
@@ -8984,8 +13672,28 @@ func (ec *executionContext) _ProjectionStatus(ctx context.Context, sel ast.Selec
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
-		case "rebuilding":
-			out.Values[i] = ec._ProjectionStatus_rebuilding(ctx, field, obj)
+		case "events":
+			out.Values[i] = ec._ProjectionStatus_events(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "behind":
+			out.Values[i] = ec._ProjectionStatus_behind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "lag":
+			out.Values[i] = ec._ProjectionStatus_lag(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "parked":
+			out.Values[i] = ec._ProjectionStatus_parked(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "rebuild":
+			out.Values[i] = ec._ProjectionStatus_rebuild(ctx, field, obj)
 		case "hash":
 			field := field
 
@@ -9085,6 +13793,25 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "order":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_order(ctx, field)
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "account":
 			field := field
 
@@ -9142,6 +13869,110 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "instrument":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_instrument(ctx, field)
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "entity":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_entity(ctx, field)
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "events":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_events(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "daily":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_daily(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "latencies":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_latencies(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "projections":
 			field := field
 
@@ -9164,6 +13995,50 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "rebuilds":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_rebuilds(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "parked":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_parked(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "__type":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Query___type(ctx, field)
@@ -9172,6 +14047,109 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Query___schema(ctx, field)
 			})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var rebuildImplementors = []string{"Rebuild"}
+
+func (ec *executionContext) _Rebuild(ctx context.Context, sel ast.SelectionSet, obj *model.Rebuild) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, rebuildImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Rebuild")
+		case "id":
+			out.Values[i] = ec._Rebuild_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "projection":
+			out.Values[i] = ec._Rebuild_projection(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "state":
+			out.Values[i] = ec._Rebuild_state(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "rate":
+			out.Values[i] = ec._Rebuild_rate(ctx, field, obj)
+		case "generation":
+			out.Values[i] = ec._Rebuild_generation(ctx, field, obj)
+		case "events":
+			out.Values[i] = ec._Rebuild_events(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "total":
+			out.Values[i] = ec._Rebuild_total(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "perSecond":
+			out.Values[i] = ec._Rebuild_perSecond(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "left":
+			out.Values[i] = ec._Rebuild_left(ctx, field, obj)
+		case "position":
+			out.Values[i] = ec._Rebuild_position(ctx, field, obj)
+		case "keys":
+			out.Values[i] = ec._Rebuild_keys(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "differing":
+			out.Values[i] = ec._Rebuild_differing(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "different":
+			out.Values[i] = ec._Rebuild_different(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "equal":
+			out.Values[i] = ec._Rebuild_equal(ctx, field, obj)
+		case "error":
+			out.Values[i] = ec._Rebuild_error(ctx, field, obj)
+		case "queuedAt":
+			out.Values[i] = ec._Rebuild_queuedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updatedAt":
+			out.Values[i] = ec._Rebuild_updatedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "endedAt":
+			out.Values[i] = ec._Rebuild_endedAt(ctx, field, obj)
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -9267,6 +14245,113 @@ func (ec *executionContext) _ReceiptError(ctx context.Context, sel ast.Selection
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var stageCountImplementors = []string{"StageCount"}
+
+func (ec *executionContext) _StageCount(ctx context.Context, sel ast.SelectionSet, obj *model.StageCount) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, stageCountImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StageCount")
+		case "stage":
+			out.Values[i] = ec._StageCount_stage(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "count":
+			out.Values[i] = ec._StageCount_count(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var stageLatencyImplementors = []string{"StageLatency"}
+
+func (ec *executionContext) _StageLatency(ctx context.Context, sel ast.SelectionSet, obj *model.StageLatency) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, stageLatencyImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StageLatency")
+		case "stage":
+			out.Values[i] = ec._StageLatency_stage(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "count":
+			out.Values[i] = ec._StageLatency_count(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "negative":
+			out.Values[i] = ec._StageLatency_negative(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "min":
+			out.Values[i] = ec._StageLatency_min(ctx, field, obj)
+		case "max":
+			out.Values[i] = ec._StageLatency_max(ctx, field, obj)
+		case "mean":
+			out.Values[i] = ec._StageLatency_mean(ctx, field, obj)
+		case "p50":
+			out.Values[i] = ec._StageLatency_p50(ctx, field, obj)
+		case "p90":
+			out.Values[i] = ec._StageLatency_p90(ctx, field, obj)
+		case "p99":
+			out.Values[i] = ec._StageLatency_p99(ctx, field, obj)
+		case "p999":
+			out.Values[i] = ec._StageLatency_p999(ctx, field, obj)
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -9427,6 +14512,10 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 		return ec._Subscription_strategyEvents(ctx, fields[0])
 	case "userEvents":
 		return ec._Subscription_userEvents(ctx, fields[0])
+	case "instrumentEvents":
+		return ec._Subscription_instrumentEvents(ctx, fields[0])
+	case "entityEvents":
+		return ec._Subscription_entityEvents(ctx, fields[0])
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
@@ -10007,6 +15096,20 @@ func (ec *executionContext) marshalNChainUpdate2ᚖgithubᚗcomᚋtradetrailᚋt
 	return ec._ChainUpdate(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNDailySummary2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐDailySummary(ctx context.Context, sel ast.SelectionSet, v model.DailySummary) graphql.Marshaler {
+	return ec._DailySummary(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNDailySummary2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐDailySummary(ctx context.Context, sel ast.SelectionSet, v *model.DailySummary) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DailySummary(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNDecimal2githubᚗcomᚋshopspringᚋdecimalᚐDecimal(ctx context.Context, v any) (decimal.Decimal, error) {
 	res, err := scalar.UnmarshalDecimal(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -10113,6 +15216,22 @@ func (ec *executionContext) marshalNEventUpdate2ᚖgithubᚗcomᚋtradetrailᚋt
 	return ec._EventUpdate(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNFloat2float64(ctx context.Context, v any) (float64, error) {
+	res, err := graphql.UnmarshalFloatContext(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNFloat2float64(ctx context.Context, sel ast.SelectionSet, v float64) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalFloatContext(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return graphql.WrapContextMarshaler(ctx, res)
+}
+
 func (ec *executionContext) marshalNHop2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHopᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Hop) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -10142,6 +15261,32 @@ func (ec *executionContext) marshalNHop2ᚖgithubᚗcomᚋtradetrailᚋtradetrai
 func (ec *executionContext) unmarshalNHopInput2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHopInput(ctx context.Context, v any) (*model.HopInput, error) {
 	res, err := ec.unmarshalInputHopInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNHourCount2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHourCountᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.HourCount) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNHourCount2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHourCount(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNHourCount2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHourCount(ctx context.Context, sel ast.SelectionSet, v *model.HourCount) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._HourCount(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNID2string(ctx context.Context, v any) (string, error) {
@@ -10226,6 +15371,16 @@ func (ec *executionContext) marshalNOrderEdge2ᚖgithubᚗcomᚋtradetrailᚋtra
 	return ec._OrderEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNOrderLatencies2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐOrderLatencies(ctx context.Context, sel ast.SelectionSet, v *model.OrderLatencies) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._OrderLatencies(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNOrderStatus2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐOrderStatus(ctx context.Context, v any) (model.OrderStatus, error) {
 	var res model.OrderStatus
 	err := res.UnmarshalGQL(v)
@@ -10256,6 +15411,32 @@ func (ec *executionContext) marshalNPageInfo2ᚖgithubᚗcomᚋtradetrailᚋtrad
 	return ec._PageInfo(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNParkedEvent2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐParkedEventᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.ParkedEvent) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNParkedEvent2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐParkedEvent(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNParkedEvent2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐParkedEvent(ctx context.Context, sel ast.SelectionSet, v *model.ParkedEvent) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ParkedEvent(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNProjectionStatus2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐProjectionStatus(ctx context.Context, sel ast.SelectionSet, v model.ProjectionStatus) graphql.Marshaler {
 	return ec._ProjectionStatus(ctx, sel, &v)
 }
@@ -10284,6 +15465,42 @@ func (ec *executionContext) marshalNProjectionStatus2ᚖgithubᚗcomᚋtradetrai
 		return graphql.Null
 	}
 	return ec._ProjectionStatus(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNRebuild2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐRebuildᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Rebuild) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNRebuild2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐRebuild(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNRebuild2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐRebuild(ctx context.Context, sel ast.SelectionSet, v *model.Rebuild) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Rebuild(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRebuildState2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐRebuildState(ctx context.Context, v any) (model.RebuildState, error) {
+	var res model.RebuildState
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRebuildState2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐRebuildState(ctx context.Context, sel ast.SelectionSet, v model.RebuildState) graphql.Marshaler {
+	return v
 }
 
 func (ec *executionContext) marshalNReceipt2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐReceiptᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Receipt) graphql.Marshaler {
@@ -10373,6 +15590,58 @@ func (ec *executionContext) marshalNStage2ᚕgithubᚗcomᚋtradetrailᚋtradetr
 	return ret
 }
 
+func (ec *executionContext) marshalNStageCount2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐStageCountᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.StageCount) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNStageCount2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐStageCount(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNStageCount2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐStageCount(ctx context.Context, sel ast.SelectionSet, v *model.StageCount) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._StageCount(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNStageLatency2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐStageLatencyᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.StageLatency) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNStageLatency2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐStageLatency(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNStageLatency2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐStageLatency(ctx context.Context, sel ast.SelectionSet, v *model.StageLatency) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._StageLatency(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNString2string(ctx context.Context, v any) (string, error) {
 	res, err := graphql.UnmarshalString(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -10387,6 +15656,36 @@ func (ec *executionContext) marshalNString2string(ctx context.Context, sel ast.S
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNString2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	var vSlice []any
+	vSlice = graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNString2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNString2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNString2string(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalNTime2timeᚐTime(ctx context.Context, v any) (time.Time, error) {
@@ -10649,6 +15948,39 @@ func (ec *executionContext) marshalODecimal2ᚖgithubᚗcomᚋshopspringᚋdecim
 	return res
 }
 
+func (ec *executionContext) unmarshalODuration2ᚖtimeᚐDuration(ctx context.Context, v any) (*time.Duration, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := scalar.UnmarshalDuration(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalODuration2ᚖtimeᚐDuration(ctx context.Context, sel ast.SelectionSet, v *time.Duration) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalDuration(*v)
+	return res
+}
+
+func (ec *executionContext) marshalOEntityTrail2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐEntityTrail(ctx context.Context, sel ast.SelectionSet, v *model.EntityTrail) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._EntityTrail(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOEventFilter2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐEventFilter(ctx context.Context, v any) (*model.EventFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputEventFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalOHopInput2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHopInputᚄ(ctx context.Context, v any) ([]*model.HopInput, error) {
 	if v == nil {
 		return nil, nil
@@ -10683,6 +16015,13 @@ func (ec *executionContext) marshalOID2ᚖstring(ctx context.Context, sel ast.Se
 	_ = ctx
 	res := graphql.MarshalID(*v)
 	return res
+}
+
+func (ec *executionContext) marshalOInstrumentView2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐInstrumentView(ctx context.Context, sel ast.SelectionSet, v *model.InstrumentView) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._InstrumentView(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOInt2ᚖint(ctx context.Context, v any) (*int, error) {
@@ -10721,6 +16060,20 @@ func (ec *executionContext) marshalOJSON2githubᚗcomᚋgoᚑjsonᚑexperiment�
 	return res
 }
 
+func (ec *executionContext) marshalOOrder2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐOrder(ctx context.Context, sel ast.SelectionSet, v *model.Order) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Order(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORebuild2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐRebuild(ctx context.Context, sel ast.SelectionSet, v *model.Rebuild) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Rebuild(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOReceiptError2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐReceiptError(ctx context.Context, sel ast.SelectionSet, v *model.ReceiptError) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -10733,6 +16086,42 @@ func (ec *executionContext) marshalOStrategyView2ᚖgithubᚗcomᚋtradetrailᚋ
 		return graphql.Null
 	}
 	return ec._StrategyView(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOString2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var vSlice []any
+	vSlice = graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNString2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOString2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNString2string(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalOString2ᚖstring(ctx context.Context, v any) (*string, error) {

@@ -82,6 +82,8 @@ type Chain struct {
 	Events []*ChainEvent `json:"events"`
 	// From the first event to the last.
 	LatencyTotal time.Duration `json:"latencyTotal"`
+	// How many of the events were read from the event store, since the read models hold them no more, or not yet.
+	FromEventStore int `json:"fromEventStore"`
 }
 
 // One step of a chain.
@@ -117,16 +119,70 @@ type ClockInput struct {
 	MaxErrorNs *int    `json:"maxErrorNs,omitempty"`
 }
 
+type DailySummary struct {
+	Date   string `json:"date"`
+	Events int    `json:"events"`
+	Fills  int    `json:"fills"`
+	// Sum of the executed quantities, of all instruments alike.
+	Quantity decimal.Decimal `json:"quantity"`
+	// Sum of price x quantity over the fills that name both.
+	Value      decimal.Decimal `json:"value"`
+	Commission decimal.Decimal `json:"commission"`
+	ByType     []*TypeCount    `json:"byType"`
+	ByStage    []*StageCount   `json:"byStage"`
+	// Hours without events are missing.
+	ByHour []*HourCount `json:"byHour"`
+	// Earliest and latest occurredAt; null on a day without events.
+	FirstAt *time.Time `json:"firstAt,omitempty"`
+	LastAt  *time.Time `json:"lastAt,omitempty"`
+}
+
+type EntityTrail struct {
+	EntityType string           `json:"entityType"`
+	EntityID   string           `json:"entityId"`
+	Events     *EventConnection `json:"events"`
+}
+
 // Relay's connection: https://relay.dev/graphql/connections.htm
 type EventConnection struct {
-	Edges      []*EventEdge `json:"edges"`
-	PageInfo   *PageInfo    `json:"pageInfo"`
-	TotalCount int          `json:"totalCount"`
+	Edges    []*EventEdge `json:"edges"`
+	PageInfo *PageInfo    `json:"pageInfo"`
+	// Events of the whole list; null for a search that would have to look at them all to know.
+	TotalCount *int `json:"totalCount,omitempty"`
+	// How many events were read from the event store for this page, since the read models hold them no more, or not yet.
+	FromEventStore int `json:"fromEventStore"`
+	// Of a search: how many events it looked at.
+	Examined *int `json:"examined,omitempty"`
+	// Of a search: on how many of these the expression could not be computed. They are left out.
+	Failed *int `json:"failed,omitempty"`
+	// Why, for the first of these.
+	Failure *string `json:"failure,omitempty"`
 }
 
 type EventEdge struct {
 	Cursor string      `json:"cursor"`
 	Node   *AuditEvent `json:"node"`
+}
+
+// Which events are wanted. All parts must agree; one that is null or empty agrees with
+// every event. Lists are any of their values, at most 1,000.
+type EventFilter struct {
+	// Also families (order.*), and the aliases that are accepted at the door.
+	Types   []string `json:"types,omitempty"`
+	Tickers []string `json:"tickers,omitempty"`
+	// By strategy, account, user and ticker also events that name none, but are of an order that does.
+	Strategies []string `json:"strategies,omitempty"`
+	Accounts   []string `json:"accounts,omitempty"`
+	Users      []string `json:"users,omitempty"`
+	Orders     []string `json:"orders,omitempty"`
+	// What the event says that it is about; with both, as in the query entity.
+	EntityType *string `json:"entityType,omitempty"`
+	EntityID   *string `json:"entityId,omitempty"`
+	// The window of occurredAt: from `after` on, and earlier than `before`.
+	After  *time.Time `json:"after,omitempty"`
+	Before *time.Time `json:"before,omitempty"`
+	// True for the event, such as: slippage_bps > 5 && venue == "NASDAQ". At most 4 KiB; docs/filters.md has the language.
+	Expression *string `json:"expression,omitempty"`
 }
 
 // The canonical event. Times are RFC 3339 with a zone. Numbers that are money or
@@ -180,6 +236,20 @@ type HopInput struct {
 	Out *string `json:"out,omitempty"`
 }
 
+type HourCount struct {
+	// 0 to 23, UTC.
+	Hour  int `json:"hour"`
+	Count int `json:"count"`
+}
+
+type InstrumentView struct {
+	// The ticker.
+	ID     string           `json:"id"`
+	Events *EventConnection `json:"events"`
+	Orders *OrderConnection `json:"orders"`
+	Stats  *OwnerStats      `json:"stats"`
+}
+
 type Mutation struct {
 }
 
@@ -208,6 +278,26 @@ type Order struct {
 	// Earliest and latest occurredAt.
 	FirstAt time.Time `json:"firstAt"`
 	LastAt  time.Time `json:"lastAt"`
+	// Earliest event that sends the order: received, routed, submitted, pending new. This and the next four are by occurredAt.
+	SubmittedAt *time.Time `json:"submittedAt,omitempty"`
+	AcceptedAt  *time.Time `json:"acceptedAt,omitempty"`
+	FirstFillAt *time.Time `json:"firstFillAt,omitempty"`
+	LastFillAt  *time.Time `json:"lastFillAt,omitempty"`
+	// When it was over; if fills ended it, when the last of them was executed.
+	EndedAt   *time.Time      `json:"endedAt,omitempty"`
+	Latencies *OrderLatencies `json:"latencies"`
+	// What is odd about the record of the order, as sorted codes. They accuse nobody:
+	// late recorders and wrong clocks leave the same traces as wrong trades. They are
+	// said of the log, in its order, and stay when later events explain them.
+	//
+	// - `account_changed`, `strategy_changed`, `ticker_changed`, `side_changed`: a later
+	//   event contradicts the first to say so
+	// - `event_after_end`: an event that would move or fill the order after its end
+	// - `fill_before_order`: an execution before anything that says what was ordered
+	// - `from_the_future`: occurredAt is more than a minute after recordedAt
+	// - `out_of_order`: occurredAt is before that of an earlier event of the log
+	// - `overfilled`: more executed than ordered, as known by then
+	Odd []string `json:"odd"`
 }
 
 type OrderConnection struct {
@@ -221,7 +311,17 @@ type OrderEdge struct {
 	Node   *Order `json:"node"`
 }
 
-// Counts and sums over everything that belongs to an account, a strategy or a user.
+// How long the steps of an order took; null while an end is unknown, negative when clocks disagree.
+type OrderLatencies struct {
+	// From submitted to accepted.
+	Accept *time.Duration `json:"accept,omitempty"`
+	// From accepted, if that is unknown from submitted, to the first fill.
+	Fill *time.Duration `json:"fill,omitempty"`
+	// From submitted to the end.
+	Life *time.Duration `json:"life,omitempty"`
+}
+
+// Counts and sums over everything that belongs to an account, a strategy, a user or an instrument.
 type OwnerStats struct {
 	Events int `json:"events"`
 	Orders int `json:"orders"`
@@ -241,6 +341,18 @@ type PageInfo struct {
 	EndCursor       *string `json:"endCursor,omitempty"`
 }
 
+// An event that a read model could not take in, or one of the same order or stream that waits behind such a one.
+type ParkedEvent struct {
+	Projection string  `json:"projection"`
+	Position   string  `json:"position"`
+	Stream     string  `json:"stream"`
+	Revision   int     `json:"revision"`
+	EventType  *string `json:"eventType,omitempty"`
+	EventID    *string `json:"eventId,omitempty"`
+	OrderID    *string `json:"orderId,omitempty"`
+	Reason     string  `json:"reason"`
+}
+
 // Where a read model stands.
 type ProjectionStatus struct {
 	Name string `json:"name"`
@@ -253,15 +365,60 @@ type ProjectionStatus struct {
 	// The last event of the log.
 	Head     string `json:"head"`
 	CaughtUp bool   `json:"caughtUp"`
-	// Events done by the rebuild under way; null when there is none.
-	Rebuilding *int `json:"rebuilding,omitempty"`
+	// Events of the log in the read model.
+	Events int `json:"events"`
+	// Events of the log that are not in the read model yet; at most 10,000 are counted.
+	Behind int `json:"behind"`
+	// How old the newest event in the read model is, by recordedAt and our clock, while there are newer ones in the log.
+	Lag time.Duration `json:"lag"`
+	// Events that could not be taken in, and those that wait behind them; see the query parked.
+	Parked int `json:"parked"`
+	// The rebuild under way, or the last; null when there was none.
+	Rebuild *Rebuild `json:"rebuild,omitempty"`
 	// SHA-256 over everything the read model holds. Reading it holds new events back for a moment.
 	Hash string `json:"hash"`
-	// For an answer of rebuild: whether the new build equals the one it replaced.
+	// For an answer of the mutation rebuild: whether the new build equals the one it replaced.
 	Parity *bool `json:"parity,omitempty"`
 }
 
+// The answers come from the read models, which follow the log. `notOlderThan` is a
+// position, such as that of a receipt: the answer then waits until the read models
+// have come to it, and fails with `views_behind` when that takes more than 5 seconds.
 type Query struct {
+}
+
+// A rebuild of a read model, under way or over.
+type Rebuild struct {
+	ID         string       `json:"id"`
+	Projection string       `json:"projection"`
+	State      RebuildState `json:"state"`
+	// Events per second at most; null: no limit.
+	Rate *int `json:"rate,omitempty"`
+	// The generation that is built; null before it begins.
+	Generation *int `json:"generation,omitempty"`
+	// Events of the log that are done.
+	Events int `json:"events"`
+	// Events to do, as far as known.
+	Total int `json:"total"`
+	// Since it last began to read the log.
+	PerSecond float64 `json:"perSecond"`
+	// Estimated time until the log is read; null when nothing is known.
+	Left *time.Duration `json:"left,omitempty"`
+	// The last event done.
+	Position *string `json:"position,omitempty"`
+	// Keys that were compared with the old build.
+	Keys int `json:"keys"`
+	// Of these, how many differ.
+	Differing int `json:"differing"`
+	// Some that differ, without the part that all keys of the read model begin with.
+	Different []string `json:"different"`
+	// For DONE: whether the new build equals the one it replaced.
+	Equal *bool `json:"equal,omitempty"`
+	// For FAILED: why.
+	Error     *string    `json:"error,omitempty"`
+	QueuedAt  time.Time  `json:"queuedAt"`
+	UpdatedAt time.Time  `json:"updatedAt"`
+	EndedAt   *time.Time `json:"endedAt,omitempty"`
 }
 
 // The answer to one event.
@@ -281,6 +438,27 @@ type ReceiptError struct {
 	// The path of the field at fault.
 	Field   *string `json:"field,omitempty"`
 	Message string  `json:"message"`
+}
+
+type StageCount struct {
+	Stage Stage `json:"stage"`
+	Count int   `json:"count"`
+}
+
+// The distribution of a stage's latencies. Mean, min and max are exact; the quantiles
+// (nearest rank) are within 1/32. All are null while there are only negative ones.
+type StageLatency struct {
+	Stage Stage `json:"stage"`
+	Count int   `json:"count"`
+	// Latencies below zero, where clocks disagree; they count nowhere else.
+	Negative int            `json:"negative"`
+	Min      *time.Duration `json:"min,omitempty"`
+	Max      *time.Duration `json:"max,omitempty"`
+	Mean     *time.Duration `json:"mean,omitempty"`
+	P50      *time.Duration `json:"p50,omitempty"`
+	P90      *time.Duration `json:"p90,omitempty"`
+	P99      *time.Duration `json:"p99,omitempty"`
+	P999     *time.Duration `json:"p999,omitempty"`
 }
 
 type StrategyView struct {
@@ -385,6 +563,78 @@ func (e *OrderStatus) UnmarshalJSON(b []byte) error {
 }
 
 func (e OrderStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+type RebuildState string
+
+const (
+	// Asked for.
+	RebuildStateQueued RebuildState = "QUEUED"
+	// Reading the log.
+	RebuildStateBuilding RebuildState = "BUILDING"
+	// New build and old one, key by key.
+	RebuildStateComparing RebuildState = "COMPARING"
+	// To be given up.
+	RebuildStateCancelling RebuildState = "CANCELLING"
+	// The new build is the live one.
+	RebuildStateDone RebuildState = "DONE"
+	// The old one still is.
+	RebuildStateFailed RebuildState = "FAILED"
+	// The old one still is.
+	RebuildStateCancelled RebuildState = "CANCELLED"
+)
+
+var AllRebuildState = []RebuildState{
+	RebuildStateQueued,
+	RebuildStateBuilding,
+	RebuildStateComparing,
+	RebuildStateCancelling,
+	RebuildStateDone,
+	RebuildStateFailed,
+	RebuildStateCancelled,
+}
+
+func (e RebuildState) IsValid() bool {
+	switch e {
+	case RebuildStateQueued, RebuildStateBuilding, RebuildStateComparing, RebuildStateCancelling, RebuildStateDone, RebuildStateFailed, RebuildStateCancelled:
+		return true
+	}
+	return false
+}
+
+func (e RebuildState) String() string {
+	return string(e)
+}
+
+func (e *RebuildState) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = RebuildState(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid RebuildState", str)
+	}
+	return nil
+}
+
+func (e RebuildState) MarshalGQL(w io.Writer) {
+	fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *RebuildState) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e RebuildState) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -183,8 +183,8 @@ func (a *App) open() ([]component, error) {
 		return nil, err
 	}
 	a.atStop("redis", func(context.Context) error { return closeRedis() })
-	set := views.NewSet(client, store.Store, a.log)
-	projection, err := projections.New(set, store.Store, a.log, a.registry)
+	set := views.NewSet(client, store.Store, a.log, views.Options{Keep: a.cfg.Keep})
+	projection, err := projections.New(set, store.Store, client, a.log, a.registry)
 	if err != nil {
 		return nil, err
 	}
@@ -192,14 +192,7 @@ func (a *App) open() ([]component, error) {
 	checks := []rest.Check{
 		{Name: "eventstore", Ready: func(ctx context.Context) error { _, err := store.Head(ctx); return err }},
 		{Name: "redis", Ready: func(ctx context.Context) error { return client.Ping(ctx).Err() }},
-		{Name: "projections", Ready: func(context.Context) error {
-			select {
-			case <-projection.CaughtUp():
-				return projection.Trouble()
-			default:
-				return errors.New("the views have not caught up with the log yet")
-			}
-		}},
+		{Name: "projections", Ready: func(context.Context) error { return projection.Ready() }},
 		{Name: "process", Ready: func(context.Context) error {
 			if a.stopping.Load() {
 				return errors.New("the service is stopping")
@@ -211,7 +204,7 @@ func (a *App) open() ([]component, error) {
 	if store.Node != nil {
 		makeBackup = store.backup(a.log)
 	}
-	handler := a.routes(recorder, graph.NewServer(recorder, set, store.Store, a.log), makeBackup, checks)
+	handler := a.routes(recorder, graph.NewServer(recorder, set, a.log), makeBackup, checks)
 	a.handler.Store(&handler)
 
 	components := []component{{name: "projections", run: projection.Run}}

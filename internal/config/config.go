@@ -7,6 +7,8 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/tradetrail/tradetrail/domain"
 )
@@ -34,6 +36,9 @@ type Config struct {
 	// Redis is the URL of a real server, see views.Open; empty for the in-process
 	// one (TRADETRAIL_REDIS). It may hold credentials: prefer the environment.
 	Redis string
+	// Keep is how long the bodies of events stay in Redis (TRADETRAIL_KEEP, see
+	// ParseKeep); older ones are read from the event store. 0 is for ever.
+	Keep time.Duration
 	// Demo plays a simulated trading day (TRADETRAIL_DEMO=true).
 	Demo bool
 	// LogLevel is debug, info, warn or error (TRADETRAIL_LOG_LEVEL).
@@ -77,12 +82,79 @@ func FromEnvironment(lookup func(string) (string, bool)) Config {
 			}
 		}
 	}
+	if value, ok := lookup("TRADETRAIL_KEEP"); ok {
+		var err error
+		if c.Keep, err = ParseKeep(value); err != nil {
+			c.unreadable = append(c.unreadable, domain.Rejectf(domain.CodeInvalid, "TRADETRAIL_KEEP", "%s", err.Error()))
+		}
+	}
 	return c
+}
+
+// minKeep is the shortest Keep: below it, what is being worked on would be read
+// from the event store.
+const minKeep = time.Hour
+
+// maxKeepHours is 90 years, so that the parts of a sum fit into a time.Duration.
+const maxKeepHours = 90 * 365 * 24
+
+// ParseKeep reads a length of time such as 90d, 2w, 12h or 36h30m; a day has 24
+// hours, a week 7 days. 0 and nothing are for ever.
+func ParseKeep(text string) (time.Duration, error) {
+	if text == "" || text == "0" {
+		return 0, nil
+	}
+	bad := domain.Rejectf(domain.CodeInvalid, "", "%.50q is not a length of time such as 90d, 2w, 12h or 36h30m, or 0 for ever", text)
+	d, rest := time.Duration(0), text
+	for _, unit := range []struct {
+		name  string
+		hours uint64
+	}{{"w", 7 * 24}, {"d", 24}} {
+		digits, after, ok := strings.Cut(rest, unit.name)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseUint(digits, 10, 32)
+		if err != nil || n*unit.hours > maxKeepHours {
+			return 0, bad
+		}
+		d += time.Duration(n*unit.hours) * time.Hour //nolint:gosec // at most maxKeepHours
+		rest = after
+	}
+	if rest != "" {
+		short, err := time.ParseDuration(rest)
+		if err != nil || short < 0 || strings.HasPrefix(rest, "+") || short > maxKeepHours*time.Hour {
+			return 0, bad
+		}
+		d += short
+	}
+	if d < minKeep {
+		return 0, domain.Rejectf(domain.CodeInvalid, "", "%.50q is shorter than %s", text, FormatKeep(minKeep))
+	}
+	return d, nil
+}
+
+// FormatKeep writes what ParseKeep reads, in days where it can.
+func FormatKeep(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d <= 0:
+		return "0"
+	case d%day == 0:
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	case d%time.Hour == 0:
+		return strconv.FormatInt(int64(d/time.Hour), 10) + "h"
+	default:
+		return d.String()
+	}
 }
 
 // Validate joins everything that is wrong.
 func (c Config) Validate() error {
 	problems := slices.Clone(c.unreadable)
+	if c.Keep < 0 || c.Keep > 0 && c.Keep < minKeep {
+		problems = append(problems, domain.Rejectf(domain.CodeInvalid, "keep", "%s is shorter than %s", c.Keep, FormatKeep(minKeep)))
+	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		problems = append(problems, domain.Rejectf(domain.CodeInvalid, "listen", "%q is not HOST:PORT", c.Listen))

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,10 +29,10 @@ func TestFromEnvironment(t *testing.T) {
 	c := config.FromEnvironment(lookup(map[string]string{
 		"TRADETRAIL_LISTEN": "0.0.0.0:1", "TRADETRAIL_DATA_DIR": "/d", "TRADETRAIL_EVENTSTORE": "esdb://h", "TRADETRAIL_REDIS": "redis://h",
 		"TRADETRAIL_EVENTSTORE_LISTEN": "127.0.0.1:2113",
-		"TRADETRAIL_LOG_LEVEL":         "debug", "TRADETRAIL_INSECURE_LISTEN": "true", "TRADETRAIL_DEMO": "1", "TRADETRAIL_OTHER": "x",
+		"TRADETRAIL_LOG_LEVEL":         "debug", "TRADETRAIL_INSECURE_LISTEN": "true", "TRADETRAIL_DEMO": "1", "TRADETRAIL_OTHER": "x", "TRADETRAIL_KEEP": "90d",
 	}))
 	assert.Equal(t, config.Config{
-		Listen: "0.0.0.0:1", DataDir: "/d", EventStore: "esdb://h", EventStoreListen: "127.0.0.1:2113", Redis: "redis://h", LogLevel: "debug", InsecureListen: true, Demo: true,
+		Listen: "0.0.0.0:1", DataDir: "/d", EventStore: "esdb://h", EventStoreListen: "127.0.0.1:2113", Redis: "redis://h", LogLevel: "debug", InsecureListen: true, Demo: true, Keep: 90 * 24 * time.Hour,
 	}, c)
 	require.ErrorContains(t, c.Validate(), "is for the embedded event store")
 
@@ -40,6 +41,39 @@ func TestFromEnvironment(t *testing.T) {
 		require.ErrorContains(t, c.Validate(), name, "a typing error is not a no")
 		assert.False(t, c.Demo || c.InsecureListen)
 	}
+}
+
+func TestParseKeep(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{
+		"": 0, "0": 0, "1h": time.Hour, "60m": time.Hour, "12h": 12 * time.Hour, "36h30m": 36*time.Hour + 30*time.Minute,
+		"1d": 24 * time.Hour, "90d": 2160 * time.Hour, "2w": 336 * time.Hour, "1w2d3h4m": 219*time.Hour + 4*time.Minute,
+		"0d1h": time.Hour, "1.5h": 90 * time.Minute, "32850d": 32850 * 24 * time.Hour,
+	} {
+		got, err := config.ParseKeep(text)
+		require.NoError(t, err, text)
+		assert.Equal(t, want, got, text)
+		again, err := config.ParseKeep(config.FormatKeep(got))
+		require.NoError(t, err, text)
+		assert.Equal(t, got, again, text)
+	}
+	for _, text := range []string{
+		"d", "w", "1", "90 d", " 90d", "-1d", "+1d", "1d-1h", "1d+1h", "-1h", "+1h", "1d2w", "1d1d", "1.5d", "1y", "for ever", "1h1d", "x",
+		"32851d", "4294967295w", "18446744073709551616d", "99999999999999h", "٣d",
+	} {
+		_, err := config.ParseKeep(text)
+		require.ErrorContains(t, err, "is not a length of time such as 90d, 2w, 12h or 36h30m, or 0 for ever", text)
+		assert.Equal(t, domain.ClassRejected, domain.ClassOf(err))
+	}
+	for _, text := range []string{"59m", "1ns", "0h", "0d", "0w0d"} {
+		_, err := config.ParseKeep(text)
+		require.ErrorContains(t, err, "is shorter than 1h", text)
+	}
+	c := config.FromEnvironment(lookup(map[string]string{"TRADETRAIL_KEEP": "a while"}))
+	require.ErrorContains(t, c.Validate(), "TRADETRAIL_KEEP")
+	c = config.FromEnvironment(lookup(map[string]string{"TRADETRAIL_KEEP": ""}))
+	require.NoError(t, c.Validate())
+	assert.Zero(t, c.Keep)
 }
 
 func TestValidate(t *testing.T) {
@@ -69,6 +103,9 @@ func TestValidate(t *testing.T) {
 		{"clients of the event store from everywhere", func(c *config.Config) { c.EventStoreListen, c.InsecureListen = ":2113", true }, []string{"eventstore-listen"}},
 		{"clients of the event store, no port", func(c *config.Config) { c.EventStoreListen = "localhost" }, []string{"eventstore-listen"}},
 		{"clients of another event store", func(c *config.Config) { c.EventStoreListen, c.EventStore = "127.0.0.1:2113", "esdb://h" }, []string{"eventstore-listen"}},
+		{"bodies for a moment", func(c *config.Config) { c.Keep = time.Minute }, []string{"keep"}},
+		{"bodies for less than nothing", func(c *config.Config) { c.Keep = -time.Hour }, []string{"keep"}},
+		{"bodies for an hour", func(c *config.Config) { c.Keep = time.Hour }, nil},
 		{"everything", func(c *config.Config) { c.DataDir, c.Listen = "", "x" }, []string{"listen", "data-dir"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -268,7 +268,8 @@ func (c *Client) Query(ctx context.Context, query string, variables map[string]a
 		Errors []struct {
 			Message    string `json:"message"`
 			Extensions struct {
-				Code string `json:"code"`
+				Code  string `json:"code"`
+				Class string `json:"class"`
 			} `json:"extensions"`
 		} `json:"errors"`
 	}
@@ -277,7 +278,21 @@ func (c *Client) Query(ctx context.Context, query string, variables map[string]a
 		return errors.Join(err, fmt.Errorf("reading the answer of %s: %.200s", c.base, raw))
 	}
 	if len(response.Errors) > 0 {
-		return &domain.Error{Class: domain.ClassRejected, Code: response.Errors[0].Extensions.Code, Message: response.Errors[0].Message}
+		first := response.Errors[0]
+		return &domain.Error{Class: classNamed(first.Extensions.Class), Code: first.Extensions.Code, Message: first.Message}
 	}
 	return err
+}
+
+// classNamed is the class that a server names; without one, the query itself is at
+// fault.
+func classNamed(name string) domain.Class {
+	for _, class := range []domain.Class{
+		domain.ClassUnknown, domain.ClassNotFound, domain.ClassConflict, domain.ClassTransient, domain.ClassIntegrity,
+	} {
+		if name == class.String() {
+			return class
+		}
+	}
+	return domain.ClassRejected
 }

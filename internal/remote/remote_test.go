@@ -306,6 +306,8 @@ func TestClient_Query(t *testing.T) {
 	answers := map[string]string{
 		"fine":    `{"data":{"n":7}}`,
 		"refused": `{"errors":[{"message":"no such order","extensions":{"code":"not_found"}}]}`,
+		"later":   `{"errors":[{"message":"not now","extensions":{"code":"views_behind","class":"transient"}}]}`,
+		"broken":  `{"errors":[{"message":"damaged","extensions":{"code":"view_damaged","class":"integrity"}}]}`,
 		"garbage": `<html>`,
 	}
 	client, _ := serve(t, func(_ int, w http.ResponseWriter, r *http.Request, _ http.Handler) {
@@ -324,6 +326,8 @@ func TestClient_Query(t *testing.T) {
 	err := client.Query(t.Context(), "refused", nil, &out)
 	require.ErrorContains(t, err, "no such order")
 	assert.Equal(t, domain.ClassRejected, domain.ClassOf(err))
+	assert.Equal(t, domain.ClassTransient, domain.ClassOf(client.Query(t.Context(), "later", nil, &out)))
+	assert.Equal(t, domain.ClassIntegrity, domain.ClassOf(client.Query(t.Context(), "broken", nil, &out)))
 	assert.Error(t, client.Query(t.Context(), "garbage", nil, &out))
 }
 

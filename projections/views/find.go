@@ -59,9 +59,13 @@ func (s *Set) Search(ctx context.Context, q Query) (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
-	matcher = matcher.Without(filter.Types, filter.Tickers, filter.Strategies, filter.Accounts, filter.Users, filter.Orders, filter.Entity)
+	matcher = matcher.Without(filter.Types, filter.Tickers, filter.Strategies, filter.Accounts, filter.Users, filter.Orders)
+	half := (q.EntityType == "") != (q.EntityID == "") // of an entity's name: no trail leads to it
+	if !half {
+		matcher = matcher.Without(filter.Entity)
+	}
 	var found Found
-	found.Total, found.TotalKnown = total, q.Expression == "" && q.Filter.After.IsZero() && q.Filter.Before.IsZero() && len(join.all) == 1
+	found.Total, found.TotalKnown = total, q.Expression == "" && q.Filter.After.IsZero() && q.Filter.Before.IsZero() && len(join.all) == 1 && !join.over && !half
 	for !found.More {
 		places, err := join.next(ctx, min(examinedAtOnce, MaxExamined-found.Examined))
 		if err != nil {

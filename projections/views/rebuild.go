@@ -318,7 +318,7 @@ func (s *Set) build(ctx context.Context, jobs []*job) error {
 	source := &source{follower: s.store.Follow(ctx, from), at: from, limiter: rate.NewLimiter(rate.Inf, 0)}
 	defer source.follower.Close()
 	if limit > 0 {
-		source.limiter = rate.NewLimiter(rate.Limit(limit), feed.MaxSlice)
+		source.limiter = rate.NewLimiter(rate.Limit(limit), max(limit/4, 1)) // small slices: a rebuild is cancelled between two
 	}
 	noted, stopNoting := context.WithCancel(ctx)
 	var noting sync.WaitGroup
@@ -328,7 +328,12 @@ func (s *Set) build(ctx context.Context, jobs []*job) error {
 	if err := s.read(ctx, source, jobs); err != nil {
 		return err
 	}
+	if !slices.ContainsFunc(jobs, func(j *job) bool { return context.Cause(j.ctx) == nil }) { //nolint:contextcheck // the jobs' own
+		return nil
+	}
 	// The rest with the live views held still: it is what came since the last look.
+	// They must not wait for a rate.
+	source.limiter.SetLimit(rate.Inf)
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	target, _, err := s.target()
@@ -394,6 +399,9 @@ func (s *Set) read(ctx context.Context, source *source, jobs []*job) error {
 			behind += len(slice.Events)
 			busy := false
 			for _, j := range jobs {
+				if context.Cause(j.ctx) != nil { //nolint:contextcheck // the job's own
+					continue
+				}
 				j.expect(total)
 				select {
 				case j.slices <- slice:

@@ -52,7 +52,7 @@ func (s *Set) Status(ctx context.Context) ([]Status, error) {
 	}
 	statuses := make([]Status, 0, len(s.slots))
 	for _, slot := range s.slots {
-		live, cursor, err := s.standing(ctx, slot)
+		live, cursor, err := s.stand(ctx, slot)
 		if err != nil {
 			return nil, err
 		}
@@ -74,22 +74,23 @@ func (s *Set) Status(ctx context.Context) ([]Status, error) {
 	return statuses, nil
 }
 
-// standing is the generation that is read and where it stands.
-func (s *Set) standing(ctx context.Context, slot *slot) (*Generation, Cursor, error) {
+// stand finds the generation that is read and where it stands. The one that this
+// process last saw may be gone: another has taken its place.
+func (s *Set) stand(ctx context.Context, slot *slot) (*Generation, Cursor, error) {
 	for range maxLooks {
 		live := slot.live.Load()
 		if live == nil {
-			break
+			return nil, Cursor{}, unavailable("reading "+slot.view.name(), errNotStarted)
 		}
 		cursor, ok, err := live.cursor(ctx)
 		if ok || err != nil {
 			return live, cursor, err
 		}
-		if err := s.look(ctx); err != nil { // it was replaced, or lost
+		if err := s.look(ctx); err != nil {
 			return nil, Cursor{}, err
 		}
 	}
-	return nil, Cursor{}, unavailable("reading "+slot.view.name(), errNotStarted)
+	return nil, Cursor{}, errCatchingUp
 }
 
 // behind counts the events after a position.

@@ -1,0 +1,132 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/domain/filter"
+	"github.com/tradetrail/tradetrail/graph/model"
+	"github.com/tradetrail/tradetrail/projections/views"
+)
+
+// searchWeight is what a search counts for in the complexity of an operation,
+// since it may read as many events as views.MaxExamined says.
+const searchWeight = 100
+
+// search answers the query events.
+func (r *Resolver) search(ctx context.Context, input *model.EventFilter, args pageArgs) (*model.EventConnection, error) {
+	query := views.Query{Filter: toFilter(input), Backwards: args.last != nil, Limit: defaultPage}
+	if args.first != nil && args.last != nil {
+		return nil, domain.Rejectf(domain.CodeInvalid, "last", "a search goes one way: either first or last")
+	}
+	if err := args.check(); err != nil {
+		return nil, err
+	}
+	for _, size := range []*int{args.first, args.last} {
+		if size != nil {
+			query.Limit = *size
+		}
+	}
+	for _, arg := range []struct {
+		name   string
+		cursor *string
+		target *domain.Position
+	}{{"after", args.after, &query.After}, {"before", args.before, &query.Before}} {
+		if arg.cursor == nil {
+			continue
+		}
+		var err error
+		if *arg.target, err = domain.ParsePosition(*arg.cursor); err != nil {
+			return nil, inField(arg.name, err)
+		}
+	}
+	if args.before != nil && query.Before.IsZero() {
+		// Before the beginning there is nothing; to a Query zero means no bound.
+		if _, err := query.Compile(); err != nil {
+			return nil, inFilter(err)
+		}
+		none := 0
+		return &model.EventConnection{Edges: []*model.EventEdge{}, PageInfo: &model.PageInfo{}, Examined: &none, Failed: &none}, nil
+	}
+	found, err := r.views.Search(ctx, query)
+	if err != nil {
+		return nil, inFilter(err)
+	}
+	return toFound(found, query), nil
+}
+
+func toFound(found views.Found, query views.Query) *model.EventConnection {
+	out := &model.EventConnection{
+		Edges: []*model.EventEdge{}, PageInfo: &model.PageInfo{},
+		FromEventStore: found.Archived, Examined: &found.Examined, Failed: &found.Failed, Failure: optional(found.Failure),
+	}
+	if found.TotalKnown {
+		total := int(found.Total)
+		out.TotalCount = &total
+	}
+	if query.Backwards {
+		slices.Reverse(found.Events)
+	}
+	for _, e := range found.Events {
+		out.Edges = append(out.Edges, &model.EventEdge{Cursor: e.Position.String(), Node: toEvent(e)})
+	}
+	info := out.PageInfo
+	if n := len(out.Edges); n > 0 {
+		info.StartCursor, info.EndCursor = &out.Edges[0].Cursor, &out.Edges[n-1].Cursor
+	}
+	var stopped *string // where to go on if the page was not filled
+	if found.More && len(found.Events) < query.Limit && !found.Reached.IsZero() {
+		stopped = optional(found.Reached.String())
+	}
+	if query.Backwards {
+		info.HasPreviousPage = found.More
+		if stopped != nil {
+			info.StartCursor = stopped
+		}
+		return out
+	}
+	info.HasNextPage = found.More
+	if stopped != nil {
+		info.EndCursor = stopped
+	}
+	return out
+}
+
+func toFilter(input *model.EventFilter) filter.Filter {
+	if input == nil {
+		return filter.Filter{}
+	}
+	f := filter.Filter{
+		Types: input.Types, Tickers: input.Tickers, Strategies: input.Strategies, Accounts: input.Accounts,
+		Users: input.Users, Orders: input.Orders,
+	}
+	for _, s := range []struct {
+		from *string
+		to   *string
+	}{{input.EntityType, &f.EntityType}, {input.EntityID, &f.EntityID}, {input.Expression, &f.Expression}} {
+		if s.from != nil {
+			*s.to = *s.from
+		}
+	}
+	if input.After != nil {
+		f.After = *input.After
+	}
+	if input.Before != nil {
+		f.Before = *input.Before
+	}
+	return f
+}
+
+// inFilter names the field at fault as the schema does: filter.entityType.
+func inFilter(err error) error {
+	e, ok := errors.AsType[*domain.Error](err)
+	if !ok || e.Class != domain.ClassRejected {
+		return err
+	}
+	inside := *e
+	inside.Field = strings.TrimSuffix("filter."+camel(e.Field), ".")
+	return &inside
+}
