@@ -24,6 +24,24 @@ func (t *Traded) Add(f Fill) {
 	}
 }
 
+// Merge adds other sums.
+func (t *Traded) Merge(other Traded) {
+	t.Fills += other.Fills
+	t.Quantity = t.Quantity.Add(other.Quantity)
+	t.Value = t.Value.Add(other.Value)
+	t.Commission = t.Commission.Add(other.Commission)
+}
+
+// TradedIn is what an event adds to sums; ok is false for events that are no
+// execution.
+func TradedIn(e *Event) (t Traded, ok bool) {
+	fill, ok := FillOf(e)
+	if ok {
+		t.Add(fill)
+	}
+	return t, ok
+}
+
 // Day are the counts and sums of one day, in UTC and by occurred_at: see DayOf.
 // The same events give the same day in whatever order they are added, and, when
 // encoded with json.Deterministic, the same bytes. How many orders were submitted
@@ -46,6 +64,12 @@ func DayOf(e *Event) string { return e.OccurredAt.UTC().Format(time.DateOnly) }
 
 // Add counts an event, which must be one of this day.
 func (d *Day) Add(e *Event) {
+	traded, _ := TradedIn(e)
+	d.AddTraded(e, traded)
+}
+
+// AddTraded is Add for who knows what TradedIn says of the event.
+func (d *Day) AddTraded(e *Event, traded Traded) {
 	at := e.OccurredAt.UTC()
 	if d.Events == 0 || at.Before(d.FirstAt) {
 		d.FirstAt = at
@@ -62,8 +86,8 @@ func (d *Day) Add(e *Event) {
 	d.Events++
 	d.ByType[string(e.Type)]++
 	d.ByHour[at.Hour()]++
-	if fill, ok := FillOf(e); ok {
-		d.Traded.Add(fill)
+	if traded.Fills > 0 {
+		d.Merge(traded)
 	}
 }
 

@@ -28,6 +28,28 @@ type Event struct {
 	domain.Located
 
 	Payload []byte // as stored
+
+	// What several views want to know, worked out once.
+
+	Traded domain.Traded // see domain.TradedIn
+	// Links name the event's order, if it has one, and what else it concerns: see
+	// domain.Concerns.
+	Links []domain.Ref
+}
+
+// NewEvent works out what views want to know of an event.
+func NewEvent(located domain.Located, payload []byte) Event {
+	e := Event{Located: located, Payload: payload}
+	if located.Event == nil {
+		return e
+	}
+	e.Traded, _ = domain.TradedIn(located.Event)
+	concerns := domain.Concerns(located.Event)
+	if e.OrderID != "" {
+		e.Links = append(make([]domain.Ref, 0, 1+len(concerns)), domain.Ref{Kind: domain.KindOrder, ID: e.OrderID})
+	}
+	e.Links = append(e.Links, concerns...)
+	return e
 }
 
 // Slice is a contiguous piece of the log: all events after After up to the last
@@ -207,7 +229,7 @@ func Decode(r *eventstore.Record) (Event, error) {
 	if err != nil {
 		located = domain.Located{Stream: r.Stream, Revision: r.Revision, Position: r.Position}
 	}
-	return Event{Located: located, Payload: r.Data}, err
+	return NewEvent(located, r.Data), err
 }
 
 type sliceKey struct{}

@@ -169,9 +169,7 @@ func (s *stream) slice(b *testing.B, n int) feed.Slice {
 		require.NoError(b, err)
 		s.commit += uint64(len(payload)) + 160
 		p := domain.Position{Commit: s.commit, Prepare: s.commit}
-		slice.Events = append(slice.Events, feed.Event{
-			Located: domain.Located{Event: e, Stream: e.Stream(), Revision: s.revisions[e.Stream()], Position: p}, Payload: payload,
-		})
+		slice.Events = append(slice.Events, feed.NewEvent(domain.Located{Event: e, Stream: e.Stream(), Revision: s.revisions[e.Stream()], Position: p}, payload))
 		s.revisions[e.Stream()]++
 		s.bytes += len(payload)
 		s.n++
@@ -212,7 +210,7 @@ func BenchmarkGrowth(b *testing.B) {
 }
 
 // pages reads 5,000 pages of 50 at 500 a second and returns the 99th percentile of
-// how long they took since they were due.
+// how long they took, the wait for one of 64 readers to be free included.
 func pages(b *testing.B, set *views.Set, orders []string) time.Duration {
 	b.Helper()
 	const reads, every = 5000, 2 * time.Millisecond
@@ -231,6 +229,7 @@ func pages(b *testing.B, set *views.Set, orders []string) time.Duration {
 		if wait := time.Until(due); wait > 0 {
 			time.Sleep(wait) //nolint:forbidigo // the rate is what is measured
 		}
+		asked := time.Now() // not when it was due: that the sleeper slept too long is not the views' fault
 		group.Go(func() error {
 			total, err := set.OwnerEvents(b.Context(), kind, id, 0, 0)
 			if err != nil {
@@ -241,12 +240,13 @@ func pages(b *testing.B, set *views.Set, orders []string) time.Duration {
 			if err == nil && len(page.Items) != 50 {
 				err = fmt.Errorf("%d items", len(page.Items))
 			}
-			took[i] = time.Since(due)
+			took[i] = time.Since(asked)
 			return err
 		})
 	}
 	require.NoError(b, group.Wait())
 	slices.Sort(took)
+	b.Logf("p50 %s, p90 %s, p99 %s, max %s", took[reads/2], took[reads*9/10], took[reads*99/100], took[reads-1])
 	return took[reads*99/100]
 }
 

@@ -21,20 +21,15 @@ func (chainsView) version() int { return 1 }
 
 func (chainsView) fold(ctx context.Context, r reader, events []feed.Event, b *batch) error {
 	links := chainTrails.grow()
-	link := func(ref domain.Ref, e feed.Event) {
-		links.add(refTopic(ref), e.Position)
-		b.touch(refTopic(ref))
-	}
 	for _, e := range events {
-		if e.Event == nil {
-			continue
+		concerned := e.Links
+		if e.Event != nil && e.OrderID != "" {
+			concerned = e.Links[:1]
 		}
-		if e.OrderID != "" {
-			link(domain.Ref{Kind: domain.KindOrder, ID: e.OrderID}, e)
-			continue
-		}
-		for _, ref := range domain.Concerns(e.Event) {
-			link(ref, e)
+		for _, ref := range concerned {
+			name := refTopic(ref)
+			links.add(name, e.Position)
+			b.touch(name)
 		}
 	}
 	read := r.rows()

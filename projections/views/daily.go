@@ -18,14 +18,14 @@ func (dailyView) name() string { return Daily }
 func (dailyView) version() int { return 1 }
 
 func (dailyView) fold(ctx context.Context, r reader, events []feed.Event, b *batch) error {
-	byDay := make(map[string][]*domain.Event)
+	byDay := make(map[string][]feed.Event)
 	read := r.rows()
 	for _, e := range events {
 		if e.Event == nil {
 			continue
 		}
 		day := domain.DayOf(e.Event)
-		byDay[day] = append(byDay[day], e.Event)
+		byDay[day] = append(byDay[day], e)
 		read.want("d", day)
 	}
 	if err := read.read(ctx, r.client); err != nil {
@@ -38,7 +38,7 @@ func (dailyView) fold(ctx context.Context, r reader, events []feed.Event, b *bat
 			return err
 		}
 		for _, e := range events {
-			sums.Add(e)
+			sums.AddTraded(e.Event, e.Traded)
 		}
 		encoded, err := json.Marshal(sums, json.Deterministic(true))
 		if err != nil {

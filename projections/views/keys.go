@@ -176,12 +176,23 @@ func readRows(ctx context.Context, client redis.Cmdable, k keys, table string, i
 // often read again soon. It is thrown away with its writer, at any doubt.
 //
 // It forgets in halves: what was not touched since half of it was last forgotten.
-type memo struct{ young, old map[field]row }
+type memo struct {
+	young, old map[field]row
+	written    *bloom // all rows that there are, where the writer has written them all; else nil
+}
 
 // maxMemo bounds each half: about 10 MB of a row per order.
 const maxMemo = 1 << 15
 
-func newMemo() *memo { return &memo{young: make(map[field]row)} }
+// newMemo begins with nothing; whole says that there is nothing to remember, since
+// the part is empty.
+func newMemo(whole bool) *memo {
+	m := &memo{young: make(map[field]row)}
+	if whole {
+		m.written = newBloom()
+	}
+	return m
+}
 
 func (m *memo) get(f field) (found row, ok bool) {
 	if m == nil {
@@ -192,8 +203,9 @@ func (m *memo) get(f field) (found row, ok bool) {
 	}
 	if found, ok = m.old[f]; ok {
 		m.put(f, found)
+		return found, true
 	}
-	return found, ok
+	return row{}, m.written != nil && !m.written.mayHave(f)
 }
 
 func (m *memo) put(f field, r row) {
@@ -204,4 +216,7 @@ func (m *memo) put(f field, r row) {
 		m.young, m.old = make(map[field]row), m.young
 	}
 	m.young[f] = r
+	if m.written != nil && r.value != "" {
+		m.written.add(f)
+	}
 }

@@ -24,9 +24,12 @@ func (latencyView) version() int { return 1 }
 
 func (latencyView) fold(ctx context.Context, r reader, events []feed.Event, b *batch) error {
 	read := r.rows()
-	for _, e := range events {
-		for _, id := range chainsOf(e) {
-			read.want("l", id)
+	names := make([][]string, len(events)) // of each event's links
+	for i, e := range events {
+		names[i] = make([]string, len(e.Links))
+		for k, ref := range e.Links {
+			names[i][k] = refTopic(ref)
+			read.want("l", names[i][k])
 		}
 	}
 	for _, stage := range domain.Stages() {
@@ -35,24 +38,26 @@ func (latencyView) fold(ctx context.Context, r reader, events []feed.Event, b *b
 	if err := read.read(ctx, r.client); err != nil {
 		return err
 	}
-	latest := make(map[string]string) // as this slice leaves it
-	last := func(id string) (at time.Time, known bool) {
-		text, ok := latest[id]
-		if !ok {
-			text, _ = read.row("l", id)
+	latest := make(map[string]time.Time) // as this slice leaves it
+	last := func(name string) (at time.Time, known bool) {
+		if at, known = latest[name]; known {
+			return at, true
+		}
+		text, known := read.row("l", name)
+		if !known {
+			return time.Time{}, false
 		}
 		nanos, err := strconv.ParseInt(text, 36, 64)
 		return time.Unix(0, nanos), err == nil
 	}
 	took := make(map[domain.Stage]*domain.Histogram)
-	for _, e := range events {
-		ids := chainsOf(e)
-		if len(ids) == 0 {
+	for i, e := range events {
+		if len(names[i]) == 0 {
 			continue
 		}
 		before, known := time.Time{}, false
-		for _, id := range ids {
-			if at, ok := last(id); ok && (!known || at.After(before)) {
+		for _, name := range names[i] {
+			if at, ok := last(name); ok && (!known || at.After(before)) {
 				before, known = at, true
 			}
 			if known && e.OrderID != "" {
@@ -66,16 +71,16 @@ func (latencyView) fold(ctx context.Context, r reader, events []feed.Event, b *b
 			}
 			took[stage].Add(e.OccurredAt.Sub(before))
 		}
-		at := strconv.FormatInt(e.OccurredAt.UnixNano(), 36)
 		if e.OrderID != "" {
-			ids = ids[:1]
+			latest[names[i][0]] = e.OccurredAt
+			continue
 		}
-		for _, id := range ids {
-			latest[id] = at
+		for _, name := range names[i] {
+			latest[name] = e.OccurredAt
 		}
 	}
-	for id, at := range latest {
-		b.set("l", id, at)
+	for name, at := range latest {
+		b.set("l", name, strconv.FormatInt(at.UnixNano(), 36))
 	}
 	for stage, histogram := range took {
 		text, _ := read.row("h", string(stage))
@@ -91,21 +96,6 @@ func (latencyView) fold(ctx context.Context, r reader, events []feed.Event, b *b
 		b.set("h", string(stage), string(encoded))
 	}
 	return nil
-}
-
-// chainsOf lists what an event's chain is followed by: its order first.
-func chainsOf(e feed.Event) []string {
-	if e.Event == nil {
-		return nil
-	}
-	var ids []string
-	if e.OrderID != "" {
-		ids = append(ids, orderTopic(e.OrderID))
-	}
-	for _, ref := range domain.Concerns(e.Event) {
-		ids = append(ids, refTopic(ref))
-	}
-	return ids
 }
 
 func parseHistogram(stage, text string) (h domain.Histogram, err error) {

@@ -36,7 +36,7 @@ type Stats struct {
 	LastAt  time.Time        `json:"last_at"`
 }
 
-func (s *Stats) add(e *domain.Event) {
+func (s *Stats) add(e feed.Event) {
 	s.Events++
 	if s.ByType == nil {
 		s.ByType = make(map[string]int64)
@@ -48,8 +48,8 @@ func (s *Stats) add(e *domain.Event) {
 	if e.OccurredAt.After(s.LastAt) {
 		s.LastAt = e.OccurredAt
 	}
-	if fill, ok := domain.FillOf(e); ok {
-		s.Traded.Add(fill)
+	if e.Traded.Fills > 0 {
+		s.Merge(e.Traded)
 	}
 }
 
@@ -58,7 +58,7 @@ func (ownersView) version() int   { return 2 }
 
 // gain is what a slice adds to one owner.
 type gain struct {
-	events []*domain.Event
+	events []feed.Event
 	orders int64
 }
 
@@ -105,7 +105,7 @@ func (v ownersView) fold(ctx context.Context, r reader, events []feed.Event, b *
 			b.push("n", owner, e.OrderID)
 			g.orders++
 		}
-		g.events = append(g.events, e.Event)
+		g.events = append(g.events, e)
 		trail.add(owner, e.Position)
 	}
 	trail.want(read)

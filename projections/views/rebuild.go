@@ -727,10 +727,10 @@ func (s *Set) compareList(ctx context.Context, j *job, a, b, rest string, differ
 	}
 }
 
-// still runs fn while nothing is applied.
+// still runs fn while nothing is applied. Several may compare at a time.
 func (s *Set) still(ctx context.Context, j *job, fn func() error) error {
-	s.applying.Lock()
-	defer s.applying.Unlock()
+	s.applying.RLock()
+	defer s.applying.RUnlock()
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ type Set struct {
 	slots  []*slot
 	name   string // of this process, among those on one Redis
 
-	applying sync.Mutex      // held for the duration of an Apply, of a Start, and of a switch of generations
+	applying sync.RWMutex    // held for the duration of an Apply, of a Start, and of a switch of generations; for reading by who compares builds
 	fence    int64           // our number as the one that writes; 0: we don't; guarded by applying
 	unsure   bool            // an Apply failed: it may have changed what nobody was told of; guarded by applying
 	applied  domain.Position // the last event that all views have got from us; guarded by applying

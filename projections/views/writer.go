@@ -49,7 +49,7 @@ func (g *Generation) takeOver(ctx context.Context, fence int64) ([]*writer, erro
 		if cursors[i].fence > fence {
 			return nil, fmt.Errorf("taking over %s %d: %w", g.view.name(), g.number, ErrFenced)
 		}
-		w := &writer{generation: g, part: i, keys: k, stands: cursors[i].String(), cursor: cursors[i], memo: newMemo()}
+		w := &writer{generation: g, part: i, keys: k, stands: cursors[i].String(), cursor: cursors[i], memo: newMemo(cursors[i].Position.IsZero())}
 		mine := w.cursor
 		mine.fence = fence
 		if err := w.move(ctx, newBatch(k), mine); err != nil {

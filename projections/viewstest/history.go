@@ -201,10 +201,7 @@ func Log(events []*domain.Event) []feed.Event {
 				panic("viewstest: an event of the history can't be encoded: " + err.Error())
 			}
 		}
-		log[i] = feed.Event{
-			Located: domain.Located{Event: e, Stream: stream, Revision: revisions[stream], Position: position},
-			Payload: payload,
-		}
+		log[i] = feed.NewEvent(domain.Located{Event: e, Stream: stream, Revision: revisions[stream], Position: position}, payload)
 		revisions[stream]++
 	}
 	return log
