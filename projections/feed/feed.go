@@ -35,14 +35,22 @@ type Event struct {
 	// Links name the event's order, if it has one, and what else it concerns: see
 	// domain.Concerns.
 	Links []domain.Ref
+	// Unfit is why these could not be worked out; empty if they could.
+	Unfit string
 }
 
-// NewEvent works out what views want to know of an event.
-func NewEvent(located domain.Located, payload []byte) Event {
-	e := Event{Located: located, Payload: payload}
+// NewEvent works out what views want to know of an event. A defect that an event
+// brings to light must not end the process: the views park it.
+func NewEvent(located domain.Located, payload []byte) (e Event) {
+	e = Event{Located: located, Payload: payload}
 	if located.Event == nil {
 		return e
 	}
+	defer func() {
+		if p := recover(); p != nil {
+			e.Unfit = fmt.Sprintf("panic: %v", p)
+		}
+	}()
 	e.Traded, _ = domain.TradedIn(located.Event)
 	concerns := domain.Concerns(located.Event)
 	if e.OrderID != "" {

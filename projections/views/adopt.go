@@ -90,15 +90,10 @@ func (s *Set) ahead(ctx context.Context, cursor, head domain.Position) (bool, er
 		return false, nil
 	}
 	_, err := s.store.At(ctx, cursor)
-	switch domain.ClassOf(err) {
-	case domain.ClassNotFound:
+	if domain.ClassOf(err) == domain.ClassNotFound {
 		return true, nil
-	case domain.ClassUnknown:
-		// Of a log that was cut, the server may refuse a position where nothing begins.
-		return err != nil, nil
-	default:
-		return false, err
 	}
+	return false, err
 }
 
 // logID tells one log from another, "" while it is empty. The same import into

@@ -87,12 +87,20 @@ func (b *batch) commit(ctx context.Context, client redis.UniversalClient, before
 			break
 		}
 	}
-	if err != nil && strings.Contains(err.Error(), "WRONGTYPE") {
-		// Somebody else has written below our prefix, and of this slice the rest was
-		// written. Without a cursor the view is made anew.
-		err = errors.Join(err, client.Del(ctx, b.keys.cursor()).Err())
+	if wrongType(err) { // of this slice the rest was written
+		return "", b.keys.abandon(ctx, client, err)
 	}
 	return stands, unavailable("writing below "+b.keys.prefix, err)
+}
+
+// wrongType reports that a key is of a kind that no view makes it: somebody else
+// has written below our prefix.
+func wrongType(err error) bool { return err != nil && strings.Contains(err.Error(), "WRONGTYPE") }
+
+// abandon gives a part up that can't be trusted: without a cursor the view is made
+// anew.
+func (k keys) abandon(ctx context.Context, client redis.UniversalClient, why error) error {
+	return unavailable("working below "+k.prefix, errors.Join(why, client.Del(ctx, k.cursor()).Err()))
 }
 
 // maxRaces is how often a write is tried when somebody else has touched the cursor

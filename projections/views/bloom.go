@@ -5,7 +5,8 @@ import "hash/maphash"
 // bloom tells which rows certainly do not exist: a Bloom filter
 // (https://doi.org/10.1145/362686.362692) with 4 probes into 2^25 bits, 4 MiB. With
 // a million rows it errs, on the safe side, 1.6 times in 10,000; with ten million, a
-// quarter of the time.
+// quarter of the time. A process that makes all views from the beginning has one
+// per view and, on a cluster, per part, while a rebuild runs two.
 type bloom struct {
 	seed  maphash.Seed
 	few   map[field]struct{} // instead, until there are many

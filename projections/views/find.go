@@ -112,14 +112,21 @@ func (s *Set) Search(ctx context.Context, q Query) (Found, error) {
 // candidates joins the trails that a query names. total is the length of one of
 // them, for when it is the only one.
 func (s *Set) candidates(ctx context.Context, q Query) (*join, int64, error) {
+	// The trails are read one after the other while they grow. What came after all
+	// views is left out: else an event could be found and one before it not, and who
+	// goes on behind it would never see that one.
+	upTo, err := s.common(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
 	edge := edge{position: q.After}
 	if q.Backwards {
-		edge.position = domain.EndPosition
-		if !q.Before.IsZero() {
-			edge.position = q.Before
+		edge.position, edge.inclusive = upTo, true
+		if !q.Before.IsZero() && q.Before.Compare(upTo) <= 0 {
+			edge.position, edge.inclusive = q.Before, false
 		}
 	}
-	j := &join{after: q.After, before: q.Before, backwards: q.Backwards}
+	j := &join{after: q.After, before: q.Before, upTo: upTo, backwards: q.Backwards}
 	var total int64
 	add := func(view string, ids ...string) error {
 		if len(ids) == 0 {
@@ -179,6 +186,34 @@ func (s *Set) candidates(ctx context.Context, q Query) (*join, int64, error) {
 		return nil, 0, err
 	}
 	return j, total, nil
+}
+
+// common is the position that all views have come to.
+func (s *Set) common(ctx context.Context) (domain.Position, error) {
+	for range maxLooks {
+		if !s.sight.reached.Load() {
+			break
+		}
+		generations := make([]*Generation, len(s.slots))
+		for i, slot := range s.slots {
+			generations[i] = slot.live.Load()
+		}
+		cursors, err := s.cursorsOf(ctx, generations)
+		if err != nil {
+			return domain.Position{}, err
+		}
+		if !slices.Contains(cursors, nil) {
+			lowest := *cursors[0]
+			for _, c := range cursors {
+				lowest = lowestOf([]Cursor{lowest, *c})
+			}
+			return lowest.Position, nil
+		}
+		if err := s.look(ctx); err != nil {
+			return domain.Position{}, err
+		}
+	}
+	return domain.Position{}, errCatchingUp
 }
 
 // types lists the event types with events that are asked for: all if none is
@@ -294,6 +329,7 @@ type edge struct {
 type join struct {
 	all           []*union
 	after, before domain.Position // exclusive; zero: open
+	upTo          domain.Position // inclusive
 	backwards     bool
 	limited       bool
 	spans         []uint64 // with limited: the spans that count, rising
@@ -344,7 +380,7 @@ func (j *join) next(ctx context.Context, n int) ([]domain.Position, error) {
 }
 
 func (j *join) outside(p domain.Position) bool {
-	return p.Compare(j.after) <= 0 || !j.before.IsZero() && p.Compare(j.before) >= 0
+	return p.Compare(j.after) <= 0 || p.Compare(j.upTo) > 0 || !j.before.IsZero() && p.Compare(j.before) >= 0
 }
 
 // skip reports whether a place is in a span that does not count, and where the

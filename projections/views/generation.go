@@ -10,8 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Generation is one build of one view. Its number is never used again, even if
-// Redis loses everything: whoever still reads an old one finds nothing, and knows.
+// Generation is one build of one view. Its number is not used again, even if Redis
+// loses everything: whoever still reads an old one finds nothing, and knows.
 type Generation struct {
 	view   view
 	number int
@@ -50,7 +50,7 @@ func (g *Generation) cursors(ctx context.Context) (cursors []Cursor, ok bool, er
 		}
 		c, err := parseCursor(answer.Val())
 		if err != nil {
-			return nil, false, err
+			return nil, false, nil //nolint:nilerr // as good as none: the view is made anew
 		}
 		cursors = append(cursors, c)
 	}

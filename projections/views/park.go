@@ -30,7 +30,8 @@ type Parked struct {
 }
 
 // maxParked bounds what a part of a view parks. If so much is wrong, the fold is,
-// and going on would only hide it: the view stops.
+// and going on would only hide it: the writing of the views stops there, and a
+// rebuild fails.
 const maxParked = 10_000
 
 // maxReason bounds the text that is kept, in characters.
@@ -88,7 +89,7 @@ func (h holds) check(p Parked) error {
 		return nil
 	}
 	return &domain.Error{
-		Class: domain.ClassTransient, Code: "too_many_parked",
+		Class: domain.ClassConflict, Code: "too_many_parked",
 		Message: fmt.Sprintf("%s has parked %d events and stops at %s (%s)", p.View, h.count, p.Position, p.Reason),
 	}
 }

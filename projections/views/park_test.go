@@ -138,5 +138,5 @@ func TestPark_StopsAtSomePoint(t *testing.T) {
 		err = set.Apply(t.Context(), viewstest.SliceOf(log, from, min(from+feed.MaxSlice, len(log))))
 	}
 	require.ErrorContains(t, err, "daily has parked 10000 events and stops")
-	assert.Equal(t, domain.ClassTransient, domain.ClassOf(err))
+	assert.Equal(t, domain.ClassConflict, domain.ClassOf(err))
 }

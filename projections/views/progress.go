@@ -161,14 +161,21 @@ func (s *Set) RequestRebuild(ctx context.Context, names []string, options Rebuil
 		}
 		now := time.Now().UTC()
 		p := Progress{ID: uuid.NewString(), View: name, State: RebuildQueued, Rate: options.Rate, QueuedAt: now, UpdatedAt: now}
-		if _, changed, err := s.swapProgress(ctx, name, text, p); err != nil {
+		_, changed, err := s.swapProgress(ctx, name, text, p)
+		if err == nil && !changed { // or a first try of the same, whose answer was lost
+			var now Progress
+			now, _, err = s.readProgress(ctx, name)
+			changed = now.ID == p.ID
+		}
+		if err != nil {
 			return nil, err
-		} else if !changed {
+		}
+		if !changed {
 			return nil, fmt.Errorf("rebuilding %s: %w", name, ErrRebuilding)
 		}
 		asked = append(asked, p)
 	}
-	s.tell(ctx, s.sight.at(), map[string]struct{}{rebuildsTopic: {}})
+	s.tellOfRebuilds(ctx)
 	return asked, nil
 }
 
@@ -185,7 +192,7 @@ func (s *Set) CancelRebuild(ctx context.Context, name string) error {
 		}
 		p.State, p.UpdatedAt = RebuildCancelling, time.Now().UTC()
 		if _, changed, err := s.swapProgress(ctx, name, text, p); err != nil || changed {
-			s.tell(ctx, s.sight.at(), map[string]struct{}{rebuildsTopic: {}})
+			s.tellOfRebuilds(ctx)
 			return err
 		}
 	}

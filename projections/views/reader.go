@@ -114,7 +114,11 @@ func (s *Set) bodies(ctx context.Context, places []domain.Position) (located, er
 	if err != nil {
 		return located{}, err
 	}
-	bodies, err := read(ctx, s, slot, func(live *Generation, pulse *pulse) (*rows, error) {
+	type kept struct {
+		rows *rows
+		live *Generation
+	}
+	bodies, err := read(ctx, s, slot, func(live *Generation, pulse *pulse) (kept, error) {
 		r := newRows(keys{})
 		for _, p := range places {
 			r.wantField(live.blockOf(p), place(p))
@@ -122,20 +126,16 @@ func (s *Set) bodies(ctx context.Context, places []domain.Position) (located, er
 		if len(live.parts) == 1 {
 			r.also = func(pipe redis.Pipeliner) { pulse.take(ctx, pipe, live) }
 		}
-		return r, r.read(ctx, live.client)
+		return kept{r, live}, r.read(ctx, live.client)
 	})
 	if err != nil {
 		return located{}, err
-	}
-	live := slot.live.Load()
-	if live == nil {
-		return located{}, errCatchingUp
 	}
 	found := located{events: make([]domain.Located, len(places))}
 	var missing errgroup.Group
 	missing.SetLimit(atOnce)
 	for i, p := range places {
-		packed, ok := bodies.field(live.blockOf(p), place(p))
+		packed, ok := bodies.rows.field(bodies.live.blockOf(p), place(p))
 		if ok {
 			if found.events[i], err = parseBody(p, packed); err != nil {
 				return located{}, err

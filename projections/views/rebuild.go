@@ -27,11 +27,15 @@ func (s *Set) Tend(ctx context.Context) error {
 	defer news.close()
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	tidy := true
+	var tidied time.Time
 	for attempt := 0; ctx.Err() == nil; {
+		tidy := time.Since(tidied) > tidyEvery
 		err := s.tend(ctx, tidy)
 		if err == nil {
-			attempt, tidy = 0, false
+			if tidy {
+				tidied = time.Now()
+			}
+			attempt = 0
 			select {
 			case <-tick.C:
 			case <-news.C:
@@ -45,6 +49,9 @@ func (s *Set) Tend(ctx context.Context) error {
 	}
 	return nil
 }
+
+// tidyEvery is how often generations are looked for that nobody reads.
+const tidyEvery = time.Minute
 
 // tend does everything that is to be done now. With an error some of it is left.
 func (s *Set) tend(ctx context.Context, tidy bool) error {
@@ -85,13 +92,9 @@ func (s *Set) tend(ctx context.Context, tidy bool) error {
 // tidy removes generations that are neither read nor being built: a process may
 // have died before it came to that.
 func (s *Set) tidy(ctx context.Context, rebuilds map[string]Progress) error {
-	known, err := s.client.SMembers(ctx, generationsKey).Result()
+	known, active, err := s.allGenerations(ctx)
 	if err != nil {
-		return unavailable("reading which generations there are", err)
-	}
-	active, err := s.client.HGetAll(ctx, activeKey).Result()
-	if err != nil {
-		return unavailable("reading which views are active", err)
+		return err
 	}
 	for _, id := range known {
 		name, number, _ := strings.Cut(id, ":")
@@ -113,6 +116,20 @@ func (s *Set) tidy(ctx context.Context, rebuilds map[string]Progress) error {
 	return nil
 }
 
+// allGenerations lists those that may have keys, and those that are active. Start
+// does not run meanwhile: between registering one and making it active.
+func (s *Set) allGenerations(ctx context.Context) (known []string, active map[string]string, err error) {
+	s.applying.RLock()
+	defer s.applying.RUnlock()
+	if known, err = s.client.SMembers(ctx, generationsKey).Result(); err != nil {
+		return nil, nil, unavailable("reading which generations there are", err)
+	}
+	if active, err = s.client.HGetAll(ctx, activeKey).Result(); err != nil {
+		return nil, nil, unavailable("reading which views are active", err)
+	}
+	return known, active, nil
+}
+
 // job is one rebuild under way.
 type job struct {
 	set  *Set
@@ -125,6 +142,7 @@ type job struct {
 	at       int64 // events that were done when it began
 	fresh    *Generation
 	writers  []*writer
+	live     *Generation // that it was attached to
 
 	ctx    context.Context //nolint:containedctx // a job's own: it may be cancelled while others go on
 	cancel context.CancelCauseFunc
@@ -201,7 +219,7 @@ func (j *job) end(ctx context.Context, state RebuildState, why error) error {
 			p.Error = why.Error()
 		}
 	})
-	j.set.tell(ctx, j.set.sight.at(), map[string]struct{}{rebuildsTopic: {}})
+	j.set.tellOfRebuilds(ctx)
 	return err
 }
 
@@ -361,14 +379,20 @@ func (s *Set) build(ctx context.Context, jobs []*job) error {
 			// A switch that was given up arrived after all, and Start has found it.
 			return unavailable("rebuilding "+j.progress.View, errors.New("the new build is read already"))
 		}
-		j.slot.shadow = j.writers
+		if j.cursor().Position != target || lowestWriter(j.slot.writers).Position != target {
+			return unavailable("rebuilding "+j.progress.View, errors.New("the builds are apart until the next event"))
+		}
+		j.live, j.slot.shadow = j.slot.writers[0].generation, j.writers
 	}
 	return nil
 }
 
 // maxRounds is how often a rebuild runs after the live views before it holds them
-// still.
-const maxRounds = 8
+// still, and limitedRounds how often at the rate that was asked for.
+const (
+	maxRounds     = 32
+	limitedRounds = 4
+)
 
 // read brings the jobs close to where the live views are. Each job has a
 // goroutine of its own: while Redis is busy with one view, another folds.
@@ -383,10 +407,13 @@ func (s *Set) read(ctx context.Context, source *source, jobs []*job) error {
 		}
 		working.Wait()
 	}()
-	for range maxRounds {
-		s.applying.Lock()
+	for round := range maxRounds {
+		if round >= limitedRounds { // it would never come close to what comes in faster
+			source.limiter.SetLimit(rate.Inf)
+		}
+		s.applying.RLock()
 		target, total, err := s.target()
-		s.applying.Unlock()
+		s.applying.RUnlock()
 		if err != nil {
 			return err
 		}
@@ -554,7 +581,7 @@ func (s *Set) compareAndSwitch(j *job) error {
 		return err
 	}
 	leave := context.WithoutCancel(ctx)
-	if err := s.discard(leave, old); err != nil {
+	if err := s.discard(ctx, old); err != nil { // Tend tries again
 		s.log.WarnContext(leave, "an old generation could not be removed yet", slog.String("view", j.progress.View),
 			slog.Int("generation", old.number), slog.Any("error", err))
 	}
@@ -578,7 +605,7 @@ func (s *Set) swap(ctx context.Context, j *job) (old *Generation, err error) {
 	old = j.slot.writers[0].generation
 	j.slot.writers, j.slot.shadow = j.writers, nil
 	j.slot.live.Store(j.fresh)
-	s.tell(context.WithoutCancel(ctx), s.sight.at(), nil)
+	s.tell(context.WithoutCancel(ctx), domain.Position{}, domain.Position{}, nil)
 	return old, nil
 }
 
@@ -614,9 +641,8 @@ func (s *Set) compare(ctx context.Context, j *job) (comparison, error) {
 			found.some = append(found.some, rest)
 		}
 	}
-	live := j.slot.writers[0].generation
-	for i := range live.parts {
-		a, b := live.parts[i].prefix, j.fresh.parts[i].prefix
+	for i := range j.live.parts {
+		a, b := j.live.parts[i].prefix, j.fresh.parts[i].prefix
 		seen := make(map[string]struct{})
 		err := scan(ctx, s.client, a, func(names []string) error {
 			rests := make([]string, 0, len(names))
@@ -677,8 +703,12 @@ func (s *Set) compareKeys(ctx context.Context, j *job, a, b string, rests []stri
 		}
 		some := rests[:n]
 		rests = rests[n:]
-		if n == 1 && sizes[some[0]].kind == "list" && elements > maxPiece {
-			if err := s.compareList(ctx, j, a, b, some[0], differs); err != nil {
+		if n == 1 && elements > maxPiece {
+			compare := s.compareList
+			if sizes[some[0]].kind == "hash" {
+				compare = s.compareHash
+			}
+			if err := compare(ctx, j, a, b, some[0], differs); err != nil {
 				return err
 			}
 			continue
@@ -701,6 +731,50 @@ func (s *Set) compareKeys(ctx context.Context, j *job, a, b string, rests []stri
 		}
 	}
 	return nil
+}
+
+// compareHash compares two large hashes: every field of one, some at a time, and
+// how many there are.
+func (s *Set) compareHash(ctx context.Context, j *job, a, b, rest string, differs func(string)) error {
+	same := true
+	for cursor, more := uint64(0), true; more; {
+		pairs, next, err := s.client.HScan(ctx, a+rest, cursor, "", maxPiece).Result()
+		if err != nil {
+			return unavailable("comparing "+rest, err)
+		}
+		var names []string
+		for i := 0; i+1 < len(pairs); i += 2 {
+			names = append(names, pairs[i])
+		}
+		for some := range slices.Chunk(names, maxPiece) {
+			err := s.still(ctx, j, func() error {
+				left, err := s.client.HMGet(ctx, a+rest, some...).Result()
+				if err != nil {
+					return unavailable("comparing "+rest, err)
+				}
+				right, err := s.client.HMGet(ctx, b+rest, some...).Result()
+				same = same && slices.Equal(left, right)
+				return unavailable("comparing "+rest, err)
+			})
+			if err != nil {
+				return err
+			}
+		}
+		cursor, more = next, next != 0
+	}
+	err := s.still(ctx, j, func() error {
+		left, err := s.client.HLen(ctx, a+rest).Result()
+		if err != nil {
+			return unavailable("comparing "+rest, err)
+		}
+		right, err := s.client.HLen(ctx, b+rest).Result()
+		same = same && left == right
+		return unavailable("comparing "+rest, err)
+	})
+	if err == nil && !same {
+		differs(rest)
+	}
+	return err
 }
 
 // compareList compares two long lists in stretches. They only grow at their ends.

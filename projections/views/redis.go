@@ -40,11 +40,17 @@ func Open(url string) (client redis.UniversalClient, closing func() error, err e
 		if err != nil {
 			return nil, nil, bad(err)
 		}
+		if options.ReadOnly || options.RouteByLatency || options.RouteRandomly {
+			return nil, nil, bad(errReplicas)
+		}
 		client = redis.NewClusterClient(options)
 	case "redis+sentinel", "rediss+sentinel":
 		options, err := redis.ParseFailoverURL(strings.TrimSuffix(scheme, "+sentinel") + "://" + rest)
 		if err != nil {
 			return nil, nil, bad(err)
+		}
+		if options.ReplicaOnly || options.RouteByLatency || options.RouteRandomly || options.UseDisconnectedReplicas {
+			return nil, nil, bad(errReplicas)
 		}
 		client = redis.NewFailoverClient(options)
 	default:
@@ -56,6 +62,10 @@ func Open(url string) (client redis.UniversalClient, closing func() error, err e
 	}
 	return client, client.Close, nil
 }
+
+// errReplicas: a fold reads what the writes before it left, and a replica may not
+// have these yet.
+var errReplicas = errors.New("reading from replicas is not possible: they may be behind what was just written")
 
 // openInProcess starts a Redis inside this process. Nothing in it outlives the
 // process, and nothing needs to: views are rebuilt from the log. A random

@@ -34,15 +34,15 @@ type Set struct {
 	slots  []*slot
 	name   string // of this process, among those on one Redis
 
-	applying sync.RWMutex    // held for the duration of an Apply, of a Start, and of a switch of generations; for reading by who compares builds
-	fence    int64           // our number as the one that writes; 0: we don't; guarded by applying
-	unsure   bool            // an Apply failed: it may have changed what nobody was told of; guarded by applying
-	applied  domain.Position // the last event that all views have got from us; guarded by applying
+	applying sync.RWMutex // held for the duration of an Apply, of a Start, and of a switch of generations; for reading by who compares builds
+	fence    int64        // our number as the one that writes; 0: we don't; guarded by applying
+	unsure   bool         // an Apply failed: it may have changed what nobody was told of; guarded by applying
 
 	tending sync.Mutex // held while rebuilds are done
 
 	sight   sight
-	highest atomic.Int64 // of the numbers that this process has met
+	told    domain.Position // the last stretch that another process told of; belongs to Watch
+	highest atomic.Int64    // of the numbers that this process has met
 }
 
 // slot is the place of one view.
@@ -131,7 +131,7 @@ func (s *Set) start(ctx context.Context) (domain.Position, error) {
 		if err != nil {
 			return domain.Position{}, err
 		}
-		s.fence = fence
+		s.fence, s.unsure = fence, true // whoever wrote before may not have told of its last
 	}
 	active, err := s.client.HGetAll(ctx, activeKey).Result()
 	if err != nil {
@@ -153,7 +153,7 @@ func (s *Set) start(ctx context.Context) (domain.Position, error) {
 	if s.unsure {
 		// What a failed Apply did after all is before the cursors just read, so it
 		// does not come again and nobody else will wake those who wait for it.
-		s.tell(ctx, lowest, nil)
+		s.tell(ctx, domain.Position{}, domain.Position{}, nil)
 		s.unsure = false
 	}
 	return lowest, nil
@@ -201,6 +201,7 @@ func (s *Set) take(ctx context.Context, slot *slot, active build) (Cursor, error
 	if err != nil {
 		return Cursor{}, err
 	}
+	s.sight.reached.Store(false) // before anybody takes it: look opens again
 	if err := s.activate(ctx, slot.view, g.number); err != nil {
 		return Cursor{}, err
 	}
@@ -247,10 +248,38 @@ func (s *Set) discard(ctx context.Context, g *Generation) error {
 	if parseBuild(active).number == g.number {
 		return fmt.Errorf("removing generation %d of %s, which is read", g.number, g.view.name())
 	}
+	if err := s.bury(ctx, g); err != nil {
+		return err
+	}
 	if err := g.drop(ctx); err != nil {
 		return err
 	}
 	return unavailable("forgetting a generation of "+g.view.name(), s.client.SRem(ctx, generationsKey, g.id()).Err())
+}
+
+// buryScript removes a cursor, unless somebody with a later fence writes there.
+var buryScript = redis.NewScript(`
+local cursor = redis.call('GET', KEYS[1])
+if cursor and tonumber(string.match(cursor, '(%d+)$') or '0') > tonumber(ARGV[1]) then return 0 end
+redis.call('DEL', KEYS[1])
+return 1`)
+
+// bury removes the cursors of a generation, unless another process has taken it
+// over since we were the one that writes.
+func (s *Set) bury(ctx context.Context, g *Generation) error {
+	s.applying.RLock()
+	fence := s.fence
+	s.applying.RUnlock()
+	for _, k := range g.parts {
+		buried, err := buryScript.Run(ctx, s.client, []string{k.cursor()}, fence).Int()
+		if err != nil {
+			return unavailable("removing "+g.view.name(), err)
+		}
+		if buried == 0 {
+			return fmt.Errorf("removing generation %d of %s: %w", g.number, g.view.name(), ErrFenced)
+		}
+	}
+	return nil
 }
 
 // letGo forgets what is known of the views' cursors: only Redis knows.
@@ -304,11 +333,8 @@ func (s *Set) Apply(ctx context.Context, slice feed.Slice) error {
 		s.letGo(errors.Is(err, ErrFenced))
 		return err
 	}
-	if last.Compare(s.applied) > 0 {
-		s.applied = last
-	}
 	s.sight.arrived(last)
-	s.tell(ctx, last, topics)
+	s.tell(ctx, slice.After, last, topics)
 	return nil
 }
 

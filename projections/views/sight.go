@@ -46,20 +46,40 @@ type Standing struct {
 	Since      time.Time // when it was first seen there, by our clock
 }
 
-// arrived notes that all views have come to a position.
+// arrived notes that all views have come to a position, since this process has
+// applied what is before it.
 func (v *sight) arrived(p domain.Position) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if p.Compare(v.lowest) <= 0 {
-		return
-	}
-	v.lowest = p
-	if v.head.Compare(p) < 0 {
-		v.head = p
-	}
+	v.rise(p)
 	if v.looked && p.Compare(v.readable) >= 0 {
 		v.reached.Store(true)
 	}
+}
+
+// heard notes that another process says so. It may say so late, of what has been
+// lost since: while the views are not read it counts for nothing.
+func (v *sight) heard(p domain.Position) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.reached.Load() {
+		v.rise(p)
+	}
+}
+
+func (v *sight) rise(p domain.Position) {
+	if p.Compare(v.lowest) > 0 {
+		v.lowest = p
+	}
+	if p.Compare(v.head) > 0 {
+		v.head = p
+	}
+}
+
+func (v *sight) known() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.looked
 }
 
 func (v *sight) at() domain.Position {
@@ -92,10 +112,10 @@ func (s *Set) look(ctx context.Context) error {
 			}
 		}
 		head, err := s.head(ctx)
-		if err != nil {
+		if err != nil && !s.sight.known() {
 			return err
 		}
-		s.see(generations, cursors, before, head)
+		s.see(generations, cursors, before, head, err)
 		return nil
 	}
 	return errCatchingUp
@@ -140,10 +160,7 @@ func (s *Set) cursorsOf(ctx context.Context, generations []*Generation) ([]*Curs
 		var parts []Cursor
 		for _, answer := range answers[i] {
 			c, err := parseCursor(answer.Val())
-			if err != nil {
-				if answer.Val() != noCursor {
-					return nil, err
-				}
+			if err != nil { // none, or as good as none
 				parts = nil
 				break
 			}
@@ -157,11 +174,17 @@ func (s *Set) cursorsOf(ctx context.Context, generations []*Generation) ([]*Curs
 	return cursors, nil
 }
 
+// headPatience bounds how long the event store may take to tell where the log
+// ends.
+const headPatience = time.Second
+
 // head is the end of the log.
 func (s *Set) head(ctx context.Context) (domain.Position, error) {
 	if s.store == nil {
 		return domain.Position{}, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, headPatience)
+	defer cancel()
 	head, err := s.store.Head(ctx)
 	if err != nil {
 		return domain.Position{}, fmt.Errorf("reading the end of the log: %w", err)
@@ -169,21 +192,43 @@ func (s *Set) head(ctx context.Context) (domain.Position, error) {
 	return head, nil
 }
 
-func (s *Set) see(generations []*Generation, cursors []*Cursor, before, head domain.Position) {
+// see takes in what a look has found. head is zero if the store did not tell, and
+// trouble why.
+func (s *Set) see(generations []*Generation, cursors []*Cursor, before, head domain.Position, trouble error) {
 	v := &s.sight
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	now := time.Now()
-	lowest, missing, switched := domain.EndPosition, false, false
+	lowest, missing, switched := domain.EndPosition, slices.Contains(cursors, nil), false
+	for _, c := range cursors {
+		if c != nil && c.Position.Compare(lowest) < 0 {
+			lowest = c.Position
+		}
+	}
+	if missing {
+		lowest = domain.Position{}
+	}
+	if trouble != nil {
+		head = v.head
+	}
+	// Readers take the generation first and look whether it may be read afterwards.
+	lost := !v.looked || missing || lowest.Compare(before) < 0
+	if lost {
+		v.reached.Store(false)
+		v.lowest, v.readable = lowest, head
+	}
 	views := make(map[string]Standing, len(s.slots))
 	for i, slot := range s.slots {
 		g := generations[i]
 		if cursors[i] == nil {
-			g, missing = nil, true
-		} else if cursors[i].Position.Compare(lowest) < 0 {
-			lowest = cursors[i].Position
+			g = nil
 		}
-		if was := slot.live.Swap(g); was != g {
+		was := slot.live.Load()
+		if g != nil && was != nil && was.number > g.number {
+			continue // a switch came while we looked: numbers only rise
+		}
+		if was != g {
+			slot.live.Store(g)
 			switched = true
 		}
 		if g == nil {
@@ -199,14 +244,6 @@ func (s *Set) see(generations []*Generation, cursors []*Cursor, before, head dom
 		views[slot.view.name()] = standing
 		s.met(int64(g.number))
 	}
-	if missing {
-		lowest = domain.Position{}
-	}
-	if !v.looked || missing || lowest.Compare(before) < 0 {
-		v.lowest = lowest
-		v.readable = head
-		v.reached.Store(false)
-	}
 	if !missing && lowest.Compare(v.readable) >= 0 {
 		v.reached.Store(true)
 	}
@@ -216,7 +253,7 @@ func (s *Set) see(generations []*Generation, cursors []*Cursor, before, head dom
 	if lowest.Compare(v.lowest) > 0 {
 		v.lowest = lowest
 	}
-	v.looked, v.head, v.views, v.trouble = true, head, views, nil
+	v.looked, v.head, v.views, v.trouble = true, head, views, trouble
 }
 
 // watchEvery is how often a process looks at the views by itself. Changes that it
@@ -271,48 +308,79 @@ func (s *Set) watch(ctx context.Context, well func()) error {
 // maxTopics bounds what one message names; more are all.
 const maxTopics = 500
 
-// tell wakes live readers of some topics, or of all if topics is nil, here and in
-// other processes. Nobody depends on hearing it: who misses it looks by himself.
-func (s *Set) tell(ctx context.Context, at domain.Position, topics map[string]struct{}) {
-	message := []string{s.name, at.String()}
-	if topics == nil || len(topics) > maxTopics {
-		message = append(message, "*")
+// news is what a process tells the others: which stretch of the log it has
+// applied, and what changed by that. Without a stretch it is about something else.
+type news struct {
+	from     string // the process
+	after    domain.Position
+	at       domain.Position
+	topics   []string
+	anything bool // more topics than are named
+}
+
+func (n news) String() string {
+	words := append([]string{n.from, n.after.String(), n.at.String()}, n.topics...)
+	if n.anything {
+		words = append(words[:3], anyTopic)
 	}
-	if topics == nil {
-		s.hub.notifyAll()
-	} else {
-		names := make([]string, 0, len(topics)+1)
-		for topic := range topics {
-			names = append(names, topic)
-		}
-		s.hub.notify(append(names, anyTopic))
-		if len(topics) <= maxTopics {
-			message = append(message, names...)
-		}
+	return strings.Join(words, "\n")
+}
+
+func parseNews(text string) (n news, ok bool) {
+	words := strings.Split(text, "\n")
+	if len(words) < 3 {
+		return news{}, false
 	}
-	if err := s.client.Publish(ctx, channel, strings.Join(message, "\n")).Err(); err != nil {
-		s.log.DebugContext(ctx, "changes were not published", slog.Any("error", err))
+	after, err := domain.ParsePosition(words[1])
+	at, err2 := domain.ParsePosition(words[2])
+	if err != nil || err2 != nil {
+		return news{}, false
 	}
+	return news{from: words[0], after: after, at: at, topics: words[3:], anything: slices.Contains(words[3:], anyTopic)}, true
 }
 
 // anyTopic is touched by every slice.
 const anyTopic = "*"
 
-func (s *Set) hear(message string) {
-	words := strings.Split(message, "\n")
-	if len(words) < 2 || words[0] == s.name {
-		return
-	}
-	at, err := domain.ParsePosition(words[1])
-	if err != nil {
-		return
-	}
-	if slices.Contains(words[2:], anyTopic) {
+// tell wakes live readers of some topics, or of all if topics is nil, here and in
+// other processes, after the stretch behind after and up to at was applied.
+// Nobody depends on hearing it: who misses it finds that the next does not
+// continue it, or looks by himself.
+func (s *Set) tell(ctx context.Context, after, at domain.Position, topics map[string]struct{}) {
+	n := news{from: s.name, after: after, at: at, anything: topics == nil || len(topics) > maxTopics}
+	if topics == nil {
 		s.hub.notifyAll()
 	} else {
-		s.hub.notify(append(words[2:], anyTopic))
+		n.topics = slices.Collect(maps.Keys(topics))
+		s.hub.notify(append(n.topics, anyTopic))
 	}
-	s.sight.arrived(at)
+	if err := s.client.Publish(ctx, channel, n.String()).Err(); err != nil {
+		s.log.DebugContext(ctx, "changes were not published", slog.Any("error", err))
+	}
+}
+
+// tellOfRebuilds wakes who waits for news of rebuilds.
+func (s *Set) tellOfRebuilds(ctx context.Context) {
+	s.tell(ctx, domain.Position{}, domain.Position{}, map[string]struct{}{rebuildsTopic: {}})
+}
+
+// hear takes in what another process tells. It must be called from one goroutine.
+func (s *Set) hear(text string) {
+	n, ok := parseNews(text)
+	if !ok || n.from == s.name {
+		return
+	}
+	missed := false
+	if !n.at.IsZero() {
+		s.sight.heard(n.at) // before anybody wakes who waits for it
+		missed = n.after != s.told
+		s.told = n.at
+	}
+	if missed || n.anything {
+		s.hub.notifyAll()
+		return
+	}
+	s.hub.notify(append(n.topics, anyTopic))
 }
 
 // Await waits until all views have come to a position: for whoever wants to read
@@ -381,10 +449,10 @@ const maxLooks = 4
 func read[T any](ctx context.Context, s *Set, slot *slot, query func(*Generation, *pulse) (T, error)) (T, error) {
 	var none T
 	for range maxLooks {
-		if !s.sight.reached.Load() {
+		live := slot.live.Load()
+		if !s.sight.reached.Load() { // after taking the generation: see closes first
 			return none, errCatchingUp
 		}
-		live := slot.live.Load()
 		if live == nil {
 			return none, unavailable("reading "+slot.view.name(), errNotStarted)
 		}

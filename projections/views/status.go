@@ -2,6 +2,7 @@ package views
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -98,15 +99,17 @@ func (s *Set) behind(ctx context.Context, after, head domain.Position) (n int64,
 	if after.Compare(head) >= 0 {
 		return 0, nil
 	}
-	for record, err := range s.store.Forwards(ctx, after, MaxBehind+1) {
+	for record, err := range s.store.Forwards(ctx, after, math.MaxUint64) {
 		if err != nil {
 			return 0, err
 		}
 		if !record.System() && record.Position.Compare(after) > 0 {
-			n++
+			if n++; n == MaxBehind {
+				break
+			}
 		}
 	}
-	return min(n, MaxBehind), nil
+	return n, nil
 }
 
 // ParkedCounts tells how many events each view has parked.

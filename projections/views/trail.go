@@ -171,6 +171,12 @@ func (t *trail) window(ctx context.Context, from, to int64) ([]domain.Position, 
 // since places only rise.
 func (t *trail) after(ctx context.Context, position domain.Position) (int64, error) {
 	low, high := int64(0), t.length
+	switch {
+	case position.IsZero():
+		return 0, nil
+	case position == domain.EndPosition:
+		return t.length, nil
+	}
 	for low < high {
 		middle := low + (high-low)/2
 		at, err := t.window(ctx, middle, middle+1)

@@ -18,6 +18,9 @@ import (
 // the cursor.
 var ErrGap = &domain.Error{Class: domain.ClassTransient, Code: "views_gap", Message: "the slice begins after the view's cursor"}
 
+// errMoved reports a cursor that is not where its writer left it.
+var errMoved = &domain.Error{Class: domain.ClassTransient, Code: "views_moved", Message: "the view's cursor has moved"}
+
 // ErrFenced reports that another process has taken over.
 var ErrFenced = &domain.Error{Class: domain.ClassTransient, Code: "views_taken_over", Message: "another process writes the views"}
 
@@ -35,8 +38,19 @@ type writer struct {
 	memo   *memo
 }
 
-// takeOver makes this process the writer of all parts of a generation.
-func (g *Generation) takeOver(ctx context.Context, fence int64) ([]*writer, error) {
+// takeOver makes this process the writer of all parts of a generation. ErrGap says
+// that the generation is gone.
+func (g *Generation) takeOver(ctx context.Context, fence int64) (writers []*writer, err error) {
+	// Writes of whoever wrote before may still arrive, until the fence stands.
+	for range maxRaces {
+		if writers, err = g.tryTakeOver(ctx, fence); !errors.Is(err, errMoved) {
+			break
+		}
+	}
+	return writers, err
+}
+
+func (g *Generation) tryTakeOver(ctx context.Context, fence int64) ([]*writer, error) {
 	cursors, ok, err := g.cursors(ctx)
 	if err != nil {
 		return nil, err
@@ -87,11 +101,11 @@ func (w *writer) move(ctx context.Context, b *batch, to Cursor) error {
 	}
 	// An earlier write of ours arrived after all, or Redis has gone back to an
 	// older copy.
-	return fmt.Errorf("%s was taken to be at %s and is at %s: %w", w.generation.view.name(), w.stands, stands, ErrGap)
+	return fmt.Errorf("%s was taken to be at %s and is at %s: %w", w.generation.view.name(), w.stands, stands, errMoved)
 }
 
-// apply folds a slice into the part, with its cursor, in one round trip after the
-// reads. Events that were applied before are skipped, so a slice may come again.
+// apply folds a slice into the part, and writes what changes together with the
+// cursor in one transaction. Events that were applied before are skipped, so a slice may come again.
 // It returns the topics that changed. After an error that is not about the slice
 // itself the writer must be thrown away: only Redis knows where it stands.
 func (w *writer) apply(ctx context.Context, slice feed.Slice) (topics map[string]struct{}, err error) {
@@ -190,7 +204,15 @@ func (w *writer) fold(ctx context.Context, events []feed.Event, b *batch) (err e
 			err = &poison{fmt.Sprintf("panic: %v", p)}
 		}
 	}()
+	for _, e := range events {
+		if e.Unfit != "" {
+			return &poison{e.Unfit}
+		}
+	}
 	err = w.generation.view.fold(ctx, reader{w.generation.client, w.keys, w.memo}, events, b)
+	if wrongType(err) {
+		return w.keys.abandon(ctx, w.generation.client, err)
+	}
 	if err == nil || ctx.Err() != nil || domain.ClassOf(err) == domain.ClassTransient {
 		return err
 	}
