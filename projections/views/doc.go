@@ -21,8 +21,8 @@
 // All keys of one part of a generation share a hash tag, so everything runs on
 // Redis Cluster, where different views live on different nodes:
 //
-//	tradetrail:{accounts:3}:t:1f       view accounts, generation 3, 64th part of its short trails
+//	tradetrail:{accounts:3}:t:1f       view accounts, generation 3, hash 1f of the table of its trails
 //	tradetrail:{accounts:3}:T:ACC-1    a long trail
-//	tradetrail:{events:2:5}:b:17       view events in several parts: block 17, in part 5 of generation 2
+//	tradetrail:{events:2:5}:b:21       view events in eight parts: block 21, in part 5 of generation 2
 //	tradetrail:{views}:active          view -> generation, version and settings of the build being read
 package views
