@@ -2,6 +2,7 @@ package domain_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,13 +68,14 @@ func TestDay_OrderDoesNotMatter(t *testing.T) {
 	event := rapid.Custom(func(t *rapid.T) *domain.Event {
 		e := of(rapid.SampledFrom(append(domain.EventTypes(), domain.OrderFilled, domain.OrderPartiallyFilled, "x.y")).Draw(t, "type"), "")
 		e.OccurredAt = rapid.SampledFrom([]time.Time{{}, morning, morning.In(time.FixedZone("", 3600)), morning.Add(time.Hour + 1)}).Draw(t, "at")
-		data := `{"note":"x"`
+		var data strings.Builder
+		data.WriteString(`{"note":"x"`)
 		for _, name := range []string{"quantity", "price", "commission"} {
 			if rapid.Bool().Draw(t, name+"?") {
-				data += `,"` + name + `":"` + number.Draw(t, name) + `"`
+				data.WriteString(`,"` + name + `":"` + number.Draw(t, name) + `"`)
 			}
 		}
-		e.Data = jsontext.Value(data + "}")
+		e.Data = jsontext.Value(data.String() + "}")
 		return e
 	})
 	rapid.Check(t, func(t *rapid.T) {

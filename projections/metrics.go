@@ -76,7 +76,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(m.writes, writes)
 	seen, head := m.from.Views.Seen()
 	for view, at := range seen {
-		gauge(m.lag, at.Lag(head, time.Now()).Seconds(), view)
+		gauge(m.lag, at.Lag(head, m.from.Views.Now()).Seconds(), view)
 		gauge(m.behind, float64(head.Commit-min(head.Commit, at.Position.Commit)), view)
 		gauge(m.position, float64(at.Position.Commit), view)
 		gauge(m.events, float64(at.Events), view)
@@ -105,27 +105,21 @@ type redisTimes struct{ seconds *prometheus.HistogramVec }
 
 func (r redisTimes) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		began := time.Now()
-		conn, err := next(ctx, network, address)
-		r.seconds.WithLabelValues("dial").Observe(time.Since(began).Seconds())
-		return conn, err
+		defer prometheus.NewTimer(r.seconds.WithLabelValues("dial")).ObserveDuration()
+		return next(ctx, network, address)
 	}
 }
 
 func (r redisTimes) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		began := time.Now()
-		err := next(ctx, cmd)
-		r.seconds.WithLabelValues("command").Observe(time.Since(began).Seconds())
-		return err
+		defer prometheus.NewTimer(r.seconds.WithLabelValues("command")).ObserveDuration()
+		return next(ctx, cmd)
 	}
 }
 
 func (r redisTimes) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		began := time.Now()
-		err := next(ctx, cmds)
-		r.seconds.WithLabelValues("pipeline").Observe(time.Since(began).Seconds())
-		return err
+		defer prometheus.NewTimer(r.seconds.WithLabelValues("pipeline")).ObserveDuration()
+		return next(ctx, cmds)
 	}
 }

@@ -45,7 +45,7 @@ type Projections struct {
 // New wires the projections; nothing runs before Run. client is the Redis of the
 // set.
 func New(set *views.Set, store *eventstore.Store, client redis.UniversalClient, log *slog.Logger, reg prometheus.Registerer) (*Projections, error) {
-	p := &Projections{Views: set, store: store, lease: lease.New(client, leaseKey, log), log: log, metrics: newMetrics()}
+	p := &Projections{Views: set, store: store, lease: lease.New(client, leaseKey, set.Now, log), log: log, metrics: newMetrics()}
 	if err := p.metrics.register(reg, p); err != nil {
 		return nil, fmt.Errorf("registering the projections' metrics: %w", err)
 	}

@@ -1,6 +1,6 @@
 // Package feed brings the log to the projections as Watermill messages: one
 // message is one contiguous slice of the log, so that a handler commits a slice
-// and its cursor in one round trip.
+// and its cursor in one transaction.
 package feed
 
 import (

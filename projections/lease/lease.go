@@ -29,12 +29,14 @@ type Lease struct {
 	client redis.UniversalClient
 	key    string
 	holder string
+	now    func() time.Time
 	log    *slog.Logger
 }
 
-// New names a lease by its key in Redis. Nothing is taken yet.
-func New(client redis.UniversalClient, key string, log *slog.Logger) *Lease {
-	return &Lease{client: client, key: key, holder: uuid.NewString(), log: log}
+// New names a lease by its key in Redis. now must be a clock that never goes back.
+// Nothing is taken yet.
+func New(client redis.UniversalClient, key string, now func() time.Time, log *slog.Logger) *Lease {
+	return &Lease{client: client, key: key, holder: uuid.NewString(), now: now, log: log}
 }
 
 var (
@@ -80,7 +82,7 @@ func (l *Lease) Hold(ctx context.Context, work func(ctx context.Context) error) 
 // TTL after that at the earliest.
 func (l *Lease) wait(ctx context.Context) (asked time.Time, err error) {
 	for attempt := 0; ; attempt++ {
-		asked := time.Now()
+		asked := l.now()
 		taken, err := l.take(ctx)
 		if taken {
 			return asked, nil
@@ -107,10 +109,10 @@ func (l *Lease) keep(ctx context.Context, asked time.Time) {
 	tick := time.NewTicker(renewEvery)
 	defer tick.Stop()
 	for {
-		expired := time.NewTimer(time.Until(asked.Add(TTL)))
+		expired := time.NewTimer(asked.Add(TTL).Sub(l.now()))
 		renewed := make(chan error, 1)
 		renewing, cancel := context.WithCancel(ctx)
-		at := time.Now()
+		at := l.now()
 		go func() {
 			taken, err := l.take(renewing)
 			if err == nil && !taken {
@@ -133,7 +135,7 @@ func (l *Lease) keep(ctx context.Context, asked time.Time) {
 		}
 		expired.Stop()
 		cancel()
-		if lost || time.Since(asked) >= TTL {
+		if lost || l.now().Sub(asked) >= TTL {
 			if ctx.Err() == nil {
 				l.log.WarnContext(ctx, "the lease is lost", slog.String("lease", l.key))
 			}

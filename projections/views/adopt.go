@@ -56,7 +56,7 @@ func (s *Set) Adopt(ctx context.Context) error {
 }
 
 // giveUp makes all views unread. Their keys go with the rest of what is not read
-// any more, see Tidy; the cursors go now, so that nobody takes what he is reading
+// any more, see tidy; the cursors go now, so that nobody takes what he is reading
 // for the truth.
 func (s *Set) giveUp(ctx context.Context) error {
 	active, err := s.client.HGetAll(ctx, activeKey).Result()

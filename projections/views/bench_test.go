@@ -227,7 +227,7 @@ func pages(b *testing.B, set *views.Set, orders []string) time.Duration {
 		}
 		at := random.Float64()
 		if wait := time.Until(due); wait > 0 {
-			time.Sleep(wait) //nolint:forbidigo // the rate is what is measured
+			time.Sleep(wait)
 		}
 		asked := time.Now() // not when it was due: that the sleeper slept too long is not the views' fault
 		group.Go(func() error {

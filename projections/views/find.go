@@ -47,8 +47,8 @@ const examinedAtOnce = 256
 // and types are found by their trails, time by the spans of the log that have
 // events of the day; the rest is looked at event by event.
 //
-// By account, strategy or user it finds, like their views, events that name none
-// but are of an order that does.
+// By account, strategy, user, ticker or entity it finds what their views have: also
+// events that name none but are of an order that does.
 func (s *Set) Search(ctx context.Context, q Query) (Found, error) {
 	matcher, err := q.Compile()
 	if err != nil {

@@ -70,7 +70,7 @@ func background(t testing.TB, run func(context.Context) error) (stop func()) {
 // rebuild rebuilds one view in the process that writes.
 func rebuild(ctx context.Context, t testing.TB, set *views.Set, name string) (views.Progress, error) {
 	t.Helper()
-	defer background(t, set.Tend)()
+	defer background(t, set.Tend)() //nolint:contextcheck // it outlives the call on purpose
 	done, err := set.Rebuild(ctx, []string{name}, views.RebuildOptions{})
 	if len(done) == 0 {
 		return views.Progress{}, err

@@ -64,7 +64,7 @@ func (h *tags) check(cmds ...redis.Cmder) {
 			continue
 		case "evalsha", "eval":
 			n, err := strconv.Atoi(fmt.Sprint(args[2]))
-			assert.NoError(h.t, err)
+			require.NoError(h.t, err)
 			args = args[3 : 3+n]
 		case "mget", "unlink", "watch":
 			args = args[1:]

@@ -35,7 +35,7 @@ return n`)
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (s *Set) draw(ctx context.Context, also ...string) (int64, error) {
-	floor := max(int64(time.Since(epoch)/time.Second), s.highest.Load()+1)
+	floor := max(int64(s.now().Sub(epoch)/time.Second), s.highest.Load()+1)
 	n, err := drawScript.Run(ctx, s.client, append([]string{numbersKey}, also...), floor).Int64()
 	s.met(n)
 	return n, unavailable("drawing a number", err)

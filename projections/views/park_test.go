@@ -99,7 +99,7 @@ func TestPark_HoldsBackItsOwnOrderOnly(t *testing.T) {
 				assert.Equal(t, broken, got)
 				parkedAgain, err := again.Parked(t.Context(), views.Orders)
 				require.NoError(t, err)
-				assert.Equal(t, len(parked), len(parkedAgain))
+				assert.Len(t, parkedAgain, len(parked))
 
 				// The next process has the mended fold.
 				mended := openSet(t, r.Dial(t), store)

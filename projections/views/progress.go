@@ -142,7 +142,8 @@ type RebuildOptions struct {
 }
 
 // RequestRebuild asks for rebuilds. The process that writes the views does them,
-// those that are asked for together in one pass over the log.
+// those that are asked for together in one pass over the log. With an error those
+// named before the one at fault stay asked for, and are returned.
 func (s *Set) RequestRebuild(ctx context.Context, names []string, options RebuildOptions) ([]Progress, error) {
 	if options.Rate < 0 {
 		return nil, domain.Rejectf(domain.CodeInvalid, "rate", "must not be negative")
@@ -150,16 +151,16 @@ func (s *Set) RequestRebuild(ctx context.Context, names []string, options Rebuil
 	asked := make([]Progress, 0, len(names))
 	for _, name := range names {
 		if _, err := s.slot(name); err != nil {
-			return nil, err
+			return asked, err
 		}
 		before, text, err := s.readProgress(ctx, name)
 		if err != nil && text == "" {
-			return nil, err
+			return asked, err
 		}
 		if err == nil && text != "" && !before.State.Over() {
-			return nil, fmt.Errorf("rebuilding %s: %w", name, ErrRebuilding)
+			return asked, fmt.Errorf("rebuilding %s: %w", name, ErrRebuilding)
 		}
-		now := time.Now().UTC()
+		now := s.now().UTC()
 		p := Progress{ID: uuid.NewString(), View: name, State: RebuildQueued, Rate: options.Rate, QueuedAt: now, UpdatedAt: now}
 		_, changed, err := s.swapProgress(ctx, name, text, p)
 		if err == nil && !changed { // or a first try of the same, whose answer was lost
@@ -168,10 +169,10 @@ func (s *Set) RequestRebuild(ctx context.Context, names []string, options Rebuil
 			changed = now.ID == p.ID
 		}
 		if err != nil {
-			return nil, err
+			return asked, err
 		}
 		if !changed {
-			return nil, fmt.Errorf("rebuilding %s: %w", name, ErrRebuilding)
+			return asked, fmt.Errorf("rebuilding %s: %w", name, ErrRebuilding)
 		}
 		asked = append(asked, p)
 	}
@@ -190,7 +191,7 @@ func (s *Set) CancelRebuild(ctx context.Context, name string) error {
 		if err != nil || text == "" || p.State.Over() || p.State == RebuildCancelling {
 			return err
 		}
-		p.State, p.UpdatedAt = RebuildCancelling, time.Now().UTC()
+		p.State, p.UpdatedAt = RebuildCancelling, s.now().UTC()
 		if _, changed, err := s.swapProgress(ctx, name, text, p); err != nil || changed {
 			s.tellOfRebuilds(ctx)
 			return err
@@ -203,8 +204,8 @@ const progressEvery = 250 * time.Millisecond
 
 // Rebuild makes views anew from the log beside the live ones, compares the two,
 // and switches readers over, each when its comparison is done. The live views are
-// read and written throughout. When ctx ends before, what is not done is
-// cancelled: then nothing has changed.
+// read and written throughout. When ctx ends before, what is not done is cancelled:
+// of that nothing has changed.
 func (s *Set) Rebuild(ctx context.Context, names []string, options RebuildOptions) ([]Progress, error) {
 	news := s.hub.listen(rebuildsTopic)
 	defer news.close()

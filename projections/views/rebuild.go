@@ -29,11 +29,11 @@ func (s *Set) Tend(ctx context.Context) error {
 	defer tick.Stop()
 	var tidied time.Time
 	for attempt := 0; ctx.Err() == nil; {
-		tidy := time.Since(tidied) > tidyEvery
+		tidy := s.now().Sub(tidied) > tidyEvery
 		err := s.tend(ctx, tidy)
 		if err == nil {
 			if tidy {
-				tidied = time.Now()
+				tidied = s.now()
 			}
 			attempt = 0
 			select {
@@ -147,7 +147,6 @@ type job struct {
 	ctx    context.Context //nolint:containedctx // a job's own: it may be cancelled while others go on
 	cancel context.CancelCauseFunc
 	slices chan feed.Slice
-	failed error // set by the goroutine that reads slices, before it ends
 }
 
 var errCancelled = errors.New("cancelled")
@@ -182,7 +181,7 @@ func (j *job) note(ctx context.Context, change func(*Progress)) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	change(&j.progress)
-	j.progress.UpdatedAt = time.Now().UTC()
+	j.progress.UpdatedAt = j.set.now().UTC()
 	for range maxLooks {
 		after, changed, err := j.set.swapProgress(ctx, j.progress.View, j.noted, j.progress)
 		if err != nil {
@@ -214,7 +213,7 @@ func (j *job) note(ctx context.Context, change func(*Progress)) error {
 
 func (j *job) end(ctx context.Context, state RebuildState, why error) error {
 	err := j.note(ctx, func(p *Progress) {
-		p.State, p.EndedAt = state, time.Now().UTC()
+		p.State, p.EndedAt = state, j.set.now().UTC()
 		if why != nil {
 			p.Error = why.Error()
 		}
@@ -261,12 +260,12 @@ func (s *Set) rebuild(ctx context.Context, jobs []*job) error {
 		return unavailable("rebuilding", errNotStarted)
 	}
 	for _, j := range jobs {
-		j.ctx, j.cancel = context.WithCancelCause(ctx)
+		j.ctx, j.cancel = context.WithCancelCause(ctx) //nolint:fatcontext // each job's is its own
 		defer j.cancel(nil)
 		if err := j.begin(ctx, fence); err != nil {
 			return err
 		}
-		j.began, j.at = time.Now(), j.cursor().Events
+		j.began, j.at = s.now(), j.cursor().Events
 		err := j.note(ctx, func(p *Progress) { p.State, p.Generation, p.Error = RebuildBuilding, j.fresh.number, "" })
 		if err != nil && !errors.Is(err, errCancelled) {
 			return err
@@ -346,7 +345,7 @@ func (s *Set) build(ctx context.Context, jobs []*job) error {
 	if err := s.read(ctx, source, jobs); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(jobs, func(j *job) bool { return context.Cause(j.ctx) == nil }) { //nolint:contextcheck // the jobs' own
+	if !slices.ContainsFunc(jobs, func(j *job) bool { return context.Cause(j.ctx) == nil }) {
 		return nil
 	}
 	// The rest with the live views held still: it is what came since the last look.
@@ -399,7 +398,7 @@ const (
 func (s *Set) read(ctx context.Context, source *source, jobs []*job) error {
 	var working sync.WaitGroup
 	for _, j := range jobs {
-		working.Go(func() { j.run() }) //nolint:contextcheck // the job's own
+		working.Go(func() { j.run() })
 	}
 	defer func() {
 		for _, j := range jobs {
@@ -489,7 +488,7 @@ func (j *job) apply(ctx context.Context, slice feed.Slice) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.progress.Events, j.progress.Position = at.Events, at.Position.String()
-	if took := time.Since(j.began).Seconds(); took > 0 {
+	if took := j.set.now().Sub(j.began).Seconds(); took > 0 {
 		j.progress.PerSecond = float64(at.Events-j.at) / took
 	}
 	return nil

@@ -24,7 +24,7 @@ type searchView struct{}
 
 var typeTrails = trails{table: "t", list: "T"}
 
-// spanShift makes spans of 256 KiB, about 500 events.
+// spanShift makes spans of 256 KiB, about 400 events.
 const spanShift = 18
 
 func (searchView) name() string { return Search }

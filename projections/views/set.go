@@ -33,6 +33,7 @@ type Set struct {
 	hub    *hub
 	slots  []*slot
 	name   string // of this process, among those on one Redis
+	now    func() time.Time
 
 	applying sync.RWMutex // held for the duration of an Apply, of a Start, and of a switch of generations; for reading by who compares builds
 	fence    int64        // our number as the one that writes; 0: we don't; guarded by applying
@@ -62,6 +63,9 @@ type Options struct {
 	// Parts is over how many hash slots of a cluster the bodies are spread. 0: 8 on a
 	// cluster, 1 elsewhere.
 	Parts int
+	// Now is the clock: it tells how long something takes, and what is written of
+	// rebuilds. nil: the machine's.
+	Now func() time.Time
 }
 
 // NewSet makes the set of all views; it touches nothing until Start or Watch.
@@ -73,16 +77,27 @@ func NewSet(client redis.UniversalClient, store *eventstore.Store, log *slog.Log
 			bodies.count = clusterParts
 		}
 	}
-	s := &Set{client: client, store: store, log: log, hub: newHub(), name: uuid.NewString()}
+	s := &Set{client: client, store: store, log: log, hub: newHub(), name: uuid.NewString(), now: options.Now}
+	if s.now == nil {
+		s.now = time.Now
+	}
 	for _, v := range []view{
-		bodies, searchView{}, ordersView{}, chainsView{},
-		accountsView(), strategiesView(), usersView(), instrumentsView(), entitiesView{},
-		dailyView{}, latencyView{},
+		bodies,
+		searchView{},
+		ordersView{},
+		chainsView{},
+		accountsView(), strategiesView(), usersView(), instrumentsView(),
+		entitiesView{},
+		dailyView{},
+		latencyView{},
 	} {
 		s.slots = append(s.slots, &slot{view: v})
 	}
 	return s
 }
+
+// Now is the time by the set's clock.
+func (s *Set) Now() time.Time { return s.now() }
 
 // Names lists the views.
 func (s *Set) Names() []string {

@@ -198,7 +198,7 @@ func (s *Set) see(generations []*Generation, cursors []*Cursor, before, head dom
 	v := &s.sight
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	now := time.Now()
+	now := s.now()
 	lowest, missing, switched := domain.EndPosition, slices.Contains(cursors, nil), false
 	for _, c := range cursors {
 		if c != nil && c.Position.Compare(lowest) < 0 {
@@ -275,12 +275,12 @@ func (s *Set) Watch(ctx context.Context) error {
 		s.log.DebugContext(ctx, "looking at the views failed", slog.Any("error", err))
 		_ = backoff.Wait(ctx, attempt, 20*time.Millisecond, watchEvery)
 	}
-	return nil
+	return nil //nolint:nilerr // it was told to end
 }
 
 func (s *Set) watch(ctx context.Context, well func()) error {
 	news := s.client.Subscribe(ctx, channel)
-	defer news.Close()
+	defer func() { _ = news.Close() }() // nothing left to fail
 	messages := news.Channel()
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -422,7 +422,7 @@ func (s *Set) Ready() error {
 	}
 	for _, slot := range s.slots {
 		at := v.views[slot.view.name()]
-		if still := time.Since(at.Since); at.Position.Compare(v.head) < 0 && still > stuckAfter {
+		if still := s.now().Sub(at.Since); at.Position.Compare(v.head) < 0 && still > stuckAfter {
 			return fmt.Errorf("%s is stuck: at %s for %s, the log is at %s", slot.view.name(), at.Position, still.Round(time.Second), v.head)
 		}
 	}

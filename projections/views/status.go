@@ -20,7 +20,7 @@ type Status struct {
 
 	Head    domain.Position // the end of the log
 	Behind  int64           // events of the log that are not in the view; at most MaxBehind are counted
-	Lag     time.Duration   // see Standing.Lag
+	Lag     time.Duration   // see Cursor.Lag
 	Parked  int64
 	Rebuild *Progress // under way or the last; nil if there was none
 }
@@ -60,7 +60,7 @@ func (s *Set) Status(ctx context.Context) ([]Status, error) {
 		name := slot.view.name()
 		status := Status{
 			Name: name, Version: slot.view.version(), Generation: live.number, Cursor: cursor,
-			Head: head, Lag: cursor.Lag(head, time.Now()), Parked: parked[name],
+			Head: head, Lag: cursor.Lag(head, s.now()), Parked: parked[name],
 		}
 		if p, ok := rebuilds[name]; ok {
 			status.Rebuild = &p

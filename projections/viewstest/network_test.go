@@ -265,9 +265,9 @@ func TestNetwork_CutEvery(t *testing.T) {
 			}()
 			received, err := io.ReadAll(to)
 			if upload {
-				assert.NoError(t, err)
+				require.NoError(t, err)
 			} else {
-				assert.ErrorIs(t, err, syscall.ECONNRESET)
+				require.ErrorIs(t, err, syscall.ECONNRESET)
 			}
 			<-sent
 			carried = append(carried, len(received))
@@ -350,7 +350,7 @@ func TestNetwork_Concurrent(t *testing.T) {
 						_, _ = io.WriteString(conn, "hello")
 					}
 				}()
-				assert.NoError(t, conn.SetDeadline(time.Now().Add(2*time.Millisecond)))
+				require.NoError(t, conn.SetDeadline(time.Now().Add(2*time.Millisecond)))
 				_, _ = io.ReadAll(conn)
 				conn.Close()
 				<-written
