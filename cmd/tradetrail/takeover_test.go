@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -54,20 +55,7 @@ func TestKill_WriterOfTheViews(t *testing.T) {
 
 	// Who records through a replica that dies sends the same again through the next:
 	// an event that was durable already is a duplicate.
-	rows := 2000 * rounds
-	if rows > realRows {
-		rows = realRows
-	}
-	input, err := os.Open(head(t, path, rows))
-	require.NoError(t, err)
-	defer input.Close()
-	items, err := file.Open(file.FormatLobster, input, file.Options{Name: "AAPL_2012-06-21_1_2_message_50.csv", Account: "ACC-1", Strategy: "mm-1"})
-	require.NoError(t, err)
-	var all []ingest.Item
-	for item, err := range items {
-		require.NoError(t, err)
-		all = append(all, item)
-	}
+	flow := endless(t, path)
 	var doors [3]atomic.Pointer[process]
 	for i, p := range append(both[:], store) {
 		doors[i].Store(p)
@@ -76,8 +64,11 @@ func TestKill_WriterOfTheViews(t *testing.T) {
 	recording := make(chan error, 1)
 	go func() {
 		recording <- func() error {
-			for n := 0; n < len(all) && over.Load() == 0; {
-				chunk := all[n:min(n+20, len(all))]
+			for n := 0; over.Load() == 0; {
+				chunk := make([]ingest.Item, 20)
+				for i := range chunk {
+					chunk[i] = flow(n + i)
+				}
 				for try := 0; ; try++ { // through the one, the other, and the third
 					err := recordUntilItDies(t.Context(), doors[(n/20+try)%3].Load(), chunk)
 					if err == nil {
@@ -134,7 +125,7 @@ func TestKill_WriterOfTheViews(t *testing.T) {
 	// the file within each stream.
 	want, got := make(map[string][]string), make(map[string][]string)
 	for i, e := range trails[0] {
-		event := all[i].Event
+		event := flow(i).Event
 		want[event.Stream()] = append(want[event.Stream()], event.ID)
 		got[e.Stream] = append(got[e.Stream], e.EventID)
 	}
@@ -149,6 +140,32 @@ func TestKill_WriterOfTheViews(t *testing.T) {
 	assert.Equal(t, withoutGeneration(first), withoutGeneration(answers(both[1])))
 	for _, p := range append(both[:], store) {
 		assert.Zero(t, p.stop(), p.output())
+	}
+}
+
+// endless is the order flow, and again with other orders, as long as it is wanted.
+func endless(t *testing.T, path string) func(n int) ingest.Item {
+	t.Helper()
+	input, err := os.Open(head(t, path, 5000))
+	require.NoError(t, err)
+	defer input.Close()
+	items, err := file.Open(file.FormatLobster, input, file.Options{Name: "AAPL_2012-06-21_1_2_message_50.csv", Account: "ACC-1", Strategy: "mm-1"})
+	require.NoError(t, err)
+	var all []ingest.Item
+	for item, err := range items {
+		require.NoError(t, err)
+		all = append(all, item)
+	}
+	return func(n int) ingest.Item {
+		item := all[n%len(all)]
+		event, pass := *item.Event, n/len(all)
+		event.ID = fmt.Sprint(event.ID, "-", pass)
+		if event.OrderID != "" {
+			event.OrderID = fmt.Sprint(event.OrderID, "-", pass)
+			event.EntityType, event.EntityID = "order", event.OrderID
+		}
+		item.Event = &event
+		return item
 	}
 }
 
