@@ -66,7 +66,7 @@ node-client: ## install the official Node clients, for the test with them
 
 .PHONY: soak
 soak: ## long load, kill -9, outage and damage tests
-	TRADETRAIL_SOAK=1 $(GO) test -run 'Soak|Kill|Outage|Flipped|AnyConfiguration' -count=1 -v -timeout=90m ./...
+	TRADETRAIL_SOAK=1 $(GO) test -run 'Soak|Kill|UnderLoad|Outage|Flipped|AnyConfiguration' -count=1 -v -timeout=90m ./...
 
 .PHONY: cover
 cover: ## test coverage over all packages, generated code left out
