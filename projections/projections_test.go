@@ -259,7 +259,7 @@ func TestRun_RetriesErrors(t *testing.T) {
 	})
 }
 
-// failing spoils the first reads of the folds.
+// failing spoils the first writes of the folds.
 type failing struct{ left atomic.Int64 }
 
 func (f *failing) DialHook(next redis.DialHook) redis.DialHook          { return next }
@@ -267,7 +267,7 @@ func (f *failing) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return
 
 func (f *failing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if cmds[0].Name() != "hmget" || f.left.Add(-1) < 0 {
+		if cmds[0].Name() != "multi" || len(cmds) <= 3 || f.left.Add(-1) < 0 { // three: a cursor alone
 			return next(ctx, cmds)
 		}
 		for _, cmd := range cmds {

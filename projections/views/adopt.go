@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/eventstore"
 )
 
 // Adopt makes sure that the views are of the log in the store, before Start.
@@ -37,11 +38,13 @@ func (s *Set) Adopt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ahead, err := s.ahead(ctx, furthest, head)
-	if err != nil {
-		return err
+	other := stored != "" && stored != id
+	if !other {
+		if other, err = s.ahead(ctx, furthest, head); err != nil {
+			return err
+		}
 	}
-	if stored != "" && stored != id || ahead {
+	if other {
 		s.log.WarnContext(ctx, "the views are not of this log and are made anew", slog.String("log", id),
 			slog.String("end", head.String()), slog.String("views_of", stored), slog.String("views_end", furthest.String()))
 		if err := s.giveUp(ctx); err != nil {
@@ -90,7 +93,10 @@ func (s *Set) ahead(ctx context.Context, cursor, head domain.Position) (bool, er
 		return false, nil
 	}
 	_, err := s.store.At(ctx, cursor)
-	if domain.ClassOf(err) == domain.ClassNotFound {
+	refused, ok := errors.AsType[*domain.Error](err)
+	if ok && (refused.Class == domain.ClassNotFound || refused.Code == eventstore.CodeUnclassified) {
+		// Of a log that was cut, a server refuses a position where nothing begins
+		// without saying more.
 		return true, nil
 	}
 	return false, err
