@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tradetrail/tradetrail/internal/remote"
 )
 
 // TestMain makes this test binary also the real one: with the variable set it is
@@ -137,9 +139,17 @@ func (p *process) query(out any, query string, variables map[string]any) {
 // caughtUp waits until every view has applied the whole log.
 func (p *process) caughtUp() {
 	p.t.Helper()
+	client, err := remote.New(p.URL)
+	require.NoError(p.t, err)
 	require.Eventually(p.t, func() bool {
-		var answer struct{ Projections []struct{ CaughtUp bool } }
-		p.query(&answer, `{ projections { caughtUp } }`, nil)
+		var answer struct {
+			Projections []struct {
+				CaughtUp bool `json:"caughtUp"`
+			} `json:"projections"`
+		}
+		if err := client.Query(p.t.Context(), `{ projections { caughtUp } }`, nil, &answer); err != nil || len(answer.Projections) == 0 {
+			return false // they are not open yet
+		}
 		for _, projection := range answer.Projections {
 			if !projection.CaughtUp {
 				return false

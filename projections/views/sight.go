@@ -176,7 +176,7 @@ func (s *Set) cursorsOf(ctx context.Context, generations []*Generation) ([]*Curs
 
 // headPatience bounds how long the event store may take to tell where the log
 // ends.
-const headPatience = time.Second
+const headPatience = 5 * time.Second
 
 // head is the end of the log.
 func (s *Set) head(ctx context.Context) (domain.Position, error) {
