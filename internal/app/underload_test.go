@@ -79,7 +79,7 @@ func TestRebuild_UnderLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("rebuilds under load for many seconds: not in short mode")
 	}
-	most, chunk, known := 6000, 100, 3000
+	most, chunk, known := 3000, 100, 1500
 	if soak {
 		most, chunk, known = math.MaxInt, 500, 30_000
 	}
