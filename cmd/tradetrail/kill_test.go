@@ -16,12 +16,12 @@ import (
 	"github.com/tradetrail/tradetrail/internal/remote"
 )
 
-// killRounds is how many times the process dies: 20, and more in a soak.
-func killRounds() int {
+// rounds is how many times a process dies: usually, or in a soak.
+func rounds(usual, soak int) int {
 	if os.Getenv("TRADETRAIL_SOAK") != "" {
-		return 200
+		return soak
 	}
-	return 20
+	return usual
 }
 
 // The real order flow is imported into a real process, which is killed at random
@@ -34,8 +34,8 @@ func TestKill_NothingAcknowledgedIsLost(t *testing.T) {
 		t.Skip("kills processes for half a minute: not in short mode")
 	}
 	path := lobsterFile(t)
-	t.Run("in-process Redis", func(t *testing.T) { testKill(t, path, "", killRounds()/4) })
-	t.Run("redis-server", func(t *testing.T) { testKill(t, path, redisURL(t), killRounds()) })
+	t.Run("in-process Redis", func(t *testing.T) { testKill(t, path, "", rounds(5, 50)) })
+	t.Run("redis-server", func(t *testing.T) { testKill(t, path, redisURL(t), rounds(20, 200)) })
 }
 
 func testKill(t *testing.T, path, redis string, rounds int) {

@@ -24,14 +24,6 @@ import (
 // takeOverWithin is the promise, 5 seconds, and what a busy machine may add.
 const takeOverWithin = 10 * time.Second
 
-// takeOverRounds is how many times a writer of the views dies.
-func takeOverRounds() int {
-	if os.Getenv("TRADETRAIL_SOAK") != "" {
-		return 40
-	}
-	return 5
-}
-
 // Two processes share an event store and a redis-server, and events come in
 // through both all the time. Whichever writes the views is killed, again and
 // again: the other goes on within seconds, and in the end the views say what the
@@ -45,7 +37,7 @@ func TestKill_WriterOfTheViews(t *testing.T) {
 	}
 	path := lobsterFile(t)
 	redis := redisURL(t)
-	rounds := takeOverRounds()
+	rounds := rounds(5, 40)
 
 	store := startServer(t, t.TempDir(), "", "--eventstore-listen", "127.0.0.1:0")
 	esdb := regexp.MustCompile(`esdb://127\.0\.0\.1:\d+\?tls=false`).FindString(store.output())
