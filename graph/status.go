@@ -40,14 +40,7 @@ func (r *Resolver) status(ctx context.Context, name string) (*model.ProjectionSt
 			return status, nil
 		}
 	}
-	return nil, unknownProjection("projection", name, r.views.Names())
-}
-
-func unknownProjection(field, name string, names []string) error {
-	return &domain.Error{
-		Class: domain.ClassNotFound, Code: "unknown_projection", Field: field,
-		Message: fmt.Sprintf("no projection %.64q; there are %s", name, strings.Join(names, ", ")),
-	}
+	return nil, views.UnknownProjection("projection", name, r.views.Names())
 }
 
 func toRebuild(p views.Progress) *model.Rebuild {
@@ -86,7 +79,7 @@ func (r *Resolver) named(list []string) ([]string, error) {
 	for i, name := range list {
 		switch {
 		case !slices.Contains(all, name):
-			return nil, unknownProjection(fmt.Sprintf("projections.%d", i), name, all)
+			return nil, views.UnknownProjection(fmt.Sprintf("projections.%d", i), name, all)
 		case !slices.Contains(names, name):
 			names = append(names, name)
 		}

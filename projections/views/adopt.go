@@ -62,9 +62,9 @@ func (s *Set) Adopt(ctx context.Context) error {
 // any more, see tidy; the cursors go now, so that nobody takes what he is reading
 // for the truth.
 func (s *Set) giveUp(ctx context.Context) error {
-	active, err := s.client.HGetAll(ctx, activeKey).Result()
+	active, err := s.active(ctx)
 	if err != nil {
-		return unavailable("giving up the views of another log", err)
+		return err
 	}
 	s.sight.reached.Store(false)
 	if err := s.client.Del(ctx, activeKey, logKey).Err(); err != nil {
@@ -118,9 +118,9 @@ func (s *Set) logID(ctx context.Context) (string, error) {
 
 // furthest is the highest position that an active view has seen.
 func (s *Set) furthest(ctx context.Context) (furthest domain.Position, err error) {
-	active, err := s.client.HGetAll(ctx, activeKey).Result()
+	active, err := s.active(ctx)
 	if err != nil {
-		return domain.Position{}, unavailable("reading which views are active", err)
+		return domain.Position{}, err
 	}
 	for _, slot := range s.slots {
 		number := parseBuild(active[slot.view.name()]).number

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -47,6 +48,27 @@ func (b *batch) add(name, key string, args ...any) {
 
 // set writes a row of a table. A row may be set once in a batch.
 func (b *batch) set(table, id, value string) { b.setDecoded(table, id, value, nil) }
+
+// setJSON writes a row as JSON; what names it in errors.
+func (b *batch) setJSON(table, id, what string, value any) error {
+	encoded, err := json.Marshal(value, json.Deterministic(true))
+	if err != nil {
+		return damaged("%s that can't be written", what)
+	}
+	b.set(table, id, string(encoded))
+	return nil
+}
+
+// parseJSON reads what setJSON wrote; a row that does not exist is zero.
+func parseJSON[T any](what, text string) (value T, err error) {
+	if text == "" {
+		return value, nil
+	}
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		return *new(T), damaged("unreadable %s", what)
+	}
+	return value, nil
+}
 
 // setDecoded also leaves what the value says for the next who reads the row in
 // this process. It must not be changed any more.

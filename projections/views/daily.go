@@ -3,8 +3,6 @@ package views
 import (
 	"context"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/projections/feed"
 )
@@ -40,21 +38,13 @@ func (dailyView) fold(ctx context.Context, r reader, events []feed.Event, b *bat
 		for _, e := range events {
 			sums.AddTraded(e.Event, e.Traded)
 		}
-		encoded, err := json.Marshal(sums, json.Deterministic(true))
-		if err != nil {
-			return damaged("statistics of %s that can't be written", day)
+		if err := b.setJSON("d", day, "statistics of "+day, sums); err != nil {
+			return err
 		}
-		b.set("d", day, string(encoded))
 	}
 	return nil
 }
 
-func parseDay(day, text string) (sums domain.Day, err error) {
-	if text == "" {
-		return domain.Day{}, nil
-	}
-	if err := json.Unmarshal([]byte(text), &sums); err != nil {
-		return domain.Day{}, damaged("unreadable statistics of %s", day)
-	}
-	return sums, nil
+func parseDay(day, text string) (domain.Day, error) {
+	return parseJSON[domain.Day]("statistics of "+day, text)
 }

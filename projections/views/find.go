@@ -203,11 +203,11 @@ func (s *Set) common(ctx context.Context) (domain.Position, error) {
 			return domain.Position{}, err
 		}
 		if !slices.Contains(cursors, nil) {
-			lowest := *cursors[0]
-			for _, c := range cursors {
-				lowest = lowestOf([]Cursor{lowest, *c})
+			all := make([]Cursor, len(cursors))
+			for i, c := range cursors {
+				all[i] = *c
 			}
-			return lowest.Position, nil
+			return lowestOf(all).Position, nil
 		}
 		if err := s.look(ctx); err != nil {
 			return domain.Position{}, err
@@ -256,7 +256,7 @@ func fieldsOf(ctx context.Context, client redis.UniversalClient, k keys, table s
 	answers := make([]*redis.StringSliceCmd, buckets)
 	if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i := range answers {
-			answers[i] = p.HKeys(ctx, k.at(table, strconv.FormatInt(int64(i), 16)))
+			answers[i] = p.HKeys(ctx, k.hash(table, uint32(i)))
 		}
 		return nil
 	}); err != nil {

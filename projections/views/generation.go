@@ -32,29 +32,43 @@ func newGeneration(client redis.UniversalClient, log *slog.Logger, v view, numbe
 // keys are those of a view in one part.
 func (g *Generation) keys() keys { return g.parts[0] }
 
+// cursorAnswers are what Redis answers about the cursors of a generation.
+type cursorAnswers []*redis.StringCmd
+
+// askCursors puts the reads of all cursors into a pipeline.
+func (g *Generation) askCursors(ctx context.Context, p redis.Pipeliner) cursorAnswers {
+	answers := make(cursorAnswers, len(g.parts))
+	for i, k := range g.parts {
+		answers[i] = p.Get(ctx, k.cursor())
+	}
+	return answers
+}
+
+// read returns the cursor of each part; ok is false when one is missing, or can't
+// be read, which is as good: the view is made anew.
+func (a cursorAnswers) read() (cursors []Cursor, ok bool) {
+	for _, answer := range a {
+		c, err := parseCursor(answer.Val())
+		if err != nil {
+			return nil, false
+		}
+		cursors = append(cursors, c)
+	}
+	return cursors, len(cursors) > 0
+}
+
 // cursors reads the cursor of each part; ok is false when one is missing: the
 // generation is gone, or was never begun.
 func (g *Generation) cursors(ctx context.Context) (cursors []Cursor, ok bool, err error) {
-	answers := make([]*redis.StringCmd, len(g.parts))
+	var answers cursorAnswers
 	if _, err := g.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, k := range g.parts {
-			answers[i] = p.Get(ctx, k.cursor())
-		}
+		answers = g.askCursors(ctx, p)
 		return nil
 	}); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, false, unavailable("reading the cursor of "+g.view.name(), err)
 	}
-	for _, answer := range answers {
-		if answer.Val() == noCursor {
-			return nil, false, nil
-		}
-		c, err := parseCursor(answer.Val())
-		if err != nil {
-			return nil, false, nil //nolint:nilerr // as good as none: the view is made anew
-		}
-		cursors = append(cursors, c)
-	}
-	return cursors, true, nil
+	cursors, ok = answers.read()
+	return cursors, ok, nil
 }
 
 // cursor is the cursor of the part that is furthest behind.
@@ -100,14 +114,9 @@ func (g *Generation) hash(ctx context.Context) (string, error) {
 	return joinHashes(hashes), nil
 }
 
-// drop removes the generation. The cursors go first: whoever reads at this moment
-// looks for them afterwards.
+// drop removes what is left of the generation. Its cursors must be gone: whoever
+// reads at this moment looks for them afterwards.
 func (g *Generation) drop(ctx context.Context) error {
-	for _, k := range g.parts {
-		if err := g.client.Del(ctx, k.cursor()).Err(); err != nil {
-			return unavailable("dropping "+k.prefix, err)
-		}
-	}
 	for _, k := range g.parts {
 		if err := drop(ctx, g.client, k.prefix); err != nil {
 			return err

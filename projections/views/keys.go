@@ -37,8 +37,11 @@ func (k keys) parked() string { return k.prefix + "parked" }
 const buckets = 64
 
 // bucket is the hash that holds a table's row.
-func (k keys) bucket(table, id string) string {
-	return k.at(table, strconv.FormatUint(uint64(bucketOf(id)), 16))
+func (k keys) bucket(table, id string) string { return k.hash(table, bucketOf(id)) }
+
+// hash is the n-th hash of a table.
+func (k keys) hash(table string, n uint32) string {
+	return k.at(table, strconv.FormatUint(uint64(n), 16))
 }
 
 // bucketOf spreads rows evenly: FNV-1a, 32 bits.

@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/projections/feed"
 )
@@ -89,21 +87,13 @@ func (latencyView) fold(ctx context.Context, r reader, events []feed.Event, b *b
 			return err
 		}
 		sum.Merge(*histogram)
-		encoded, err := json.Marshal(sum, json.Deterministic(true))
-		if err != nil {
-			return damaged("latencies of %s that can't be written", stage)
+		if err := b.setJSON("h", string(stage), "latencies of "+string(stage), sum); err != nil {
+			return err
 		}
-		b.set("h", string(stage), string(encoded))
 	}
 	return nil
 }
 
-func parseHistogram(stage, text string) (h domain.Histogram, err error) {
-	if text == "" {
-		return domain.Histogram{}, nil
-	}
-	if err := json.Unmarshal([]byte(text), &h); err != nil {
-		return domain.Histogram{}, damaged("unreadable latencies of %s", stage)
-	}
-	return h, nil
+func parseHistogram(stage, text string) (domain.Histogram, error) {
+	return parseJSON[domain.Histogram]("latencies of "+stage, text)
 }

@@ -2,6 +2,7 @@ package views
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -49,6 +50,21 @@ func (s *Set) met(n int64) {
 			return
 		}
 	}
+}
+
+// active reads which builds are read, by view.
+func (s *Set) active(ctx context.Context) (map[string]string, error) {
+	builds, err := s.client.HGetAll(ctx, activeKey).Result()
+	return builds, unavailable("reading which views are active", err)
+}
+
+// activeBuild is the build of one view that is read; zero if there is none.
+func (s *Set) activeBuild(ctx context.Context, v view) (build, error) {
+	text, err := s.client.HGet(ctx, activeKey, v.name()).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return build{}, unavailable("reading which views are active", err)
+	}
+	return parseBuild(text), nil
 }
 
 // activateScript makes a build the one that is read, if nobody has drawn a later

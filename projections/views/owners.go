@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/projections/feed"
 )
@@ -122,11 +120,9 @@ func (v ownersView) fold(ctx context.Context, r reader, events []feed.Event, b *
 		for _, e := range g.events {
 			stats.add(e)
 		}
-		encoded, err := json.Marshal(stats, json.Deterministic(true))
-		if err != nil {
-			return damaged("statistics of %s that can't be written", owner)
+		if err := b.setJSON("s", owner, "statistics of "+owner, stats); err != nil {
+			return err
 		}
-		b.set("s", owner, string(encoded))
 		b.touch(ownerTopic(v.kind, owner))
 	}
 	return trail.write(read, b)
@@ -134,13 +130,6 @@ func (v ownersView) fold(ctx context.Context, r reader, events []feed.Event, b *
 
 func ownerTopic(kind, owner string) string { return kind + ":" + owner }
 
-// parseStats reads statistics; those of an owner that nobody knows are zero.
-func parseStats(owner, text string) (stats Stats, err error) {
-	if text == "" {
-		return Stats{}, nil
-	}
-	if err := json.Unmarshal([]byte(text), &stats); err != nil {
-		return Stats{}, damaged("unreadable statistics of %s", owner)
-	}
-	return stats, nil
+func parseStats(owner, text string) (Stats, error) {
+	return parseJSON[Stats]("statistics of "+owner, text)
 }

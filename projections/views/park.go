@@ -94,18 +94,26 @@ func (h holds) check(p Parked) error {
 	}
 }
 
+// park writes the row of a parked event.
+func (b *batch) park(p Parked) error {
+	encoded, err := json.Marshal(p)
+	if err != nil {
+		return damaged("a parked event that can't be written: %v", err)
+	}
+	b.add("HSET", b.keys.parked(), place(p.position()), encoded)
+	return nil
+}
+
 // park puts an event aside that can't be folded, and moves on.
 func (w *writer) park(ctx context.Context, e feed.Event, why *poison) error {
 	p := park(w.generation.view, e, why.reason)
 	if err := w.held.check(p); err != nil {
 		return err
 	}
-	encoded, err := json.Marshal(p)
-	if err != nil {
-		return damaged("a parked event that can't be written: %v", err)
-	}
 	b := newBatch(w.keys)
-	b.add("HSET", w.keys.parked(), place(e.Position), encoded)
+	if err := b.park(p); err != nil {
+		return err
+	}
 	if err := w.move(ctx, b, w.cursor.past(e)); err != nil {
 		return err
 	}

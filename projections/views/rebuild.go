@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"golang.org/x/time/rate"
 
 	"github.com/tradetrail/tradetrail/domain"
@@ -124,10 +123,8 @@ func (s *Set) allGenerations(ctx context.Context) (known []string, active map[st
 	if known, err = s.client.SMembers(ctx, generationsKey).Result(); err != nil {
 		return nil, nil, unavailable("reading which generations there are", err)
 	}
-	if active, err = s.client.HGetAll(ctx, activeKey).Result(); err != nil {
-		return nil, nil, unavailable("reading which views are active", err)
-	}
-	return known, active, nil
+	active, err = s.active(ctx)
+	return known, active, err
 }
 
 // job is one rebuild under way.
@@ -160,11 +157,11 @@ func (s *Set) accept(ctx context.Context, slot *slot) (*job, error) {
 	}
 	j := &job{set: s, slot: slot, progress: p, noted: text, slices: make(chan feed.Slice, 2)}
 	if p.Generation != 0 {
-		active, err := s.client.HGet(ctx, activeKey, slot.view.name()).Result()
-		if err != nil && !errors.Is(err, redis.Nil) {
-			return nil, unavailable("reading which views are active", err)
+		active, err := s.activeBuild(ctx, slot.view)
+		if err != nil {
+			return nil, err
 		}
-		if parseBuild(active).number == p.Generation {
+		if active.number == p.Generation {
 			return nil, j.end(ctx, RebuildDone, nil) // switched, but the answer was lost
 		}
 		j.fresh = s.generation(slot.view, p.Generation)
@@ -643,45 +640,27 @@ func (s *Set) compare(ctx context.Context, j *job) (comparison, error) {
 	for i := range j.live.parts {
 		a, b := j.live.parts[i].prefix, j.fresh.parts[i].prefix
 		seen := make(map[string]struct{})
-		err := scan(ctx, s.client, a, func(names []string) error {
-			rests := make([]string, 0, len(names))
-			for _, name := range names {
-				rest := strings.TrimPrefix(name, a)
-				if _, twice := seen[rest]; !twice {
-					seen[rest] = struct{}{}
-					rests = append(rests, rest)
+		for _, prefix := range []string{a, b} { // of the second what is new since, or in this build alone
+			err := scan(ctx, s.client, prefix, func(names []string) error {
+				rests := make([]string, 0, len(names))
+				for _, name := range names {
+					rest := strings.TrimPrefix(name, prefix)
+					if _, known := seen[rest]; !known {
+						seen[rest] = struct{}{}
+						rests = append(rests, rest)
+					}
 				}
-			}
-			found.keys += int64(len(rests))
-			for some := range slices.Chunk(rests, scanCompared) {
-				if err := s.compareKeys(ctx, j, a, b, some, differs); err != nil {
-					return err
+				found.keys += int64(len(rests))
+				for some := range slices.Chunk(rests, scanCompared) {
+					if err := s.compareKeys(ctx, j, a, b, some, differs); err != nil {
+						return err
+					}
 				}
+				return nil
+			})
+			if err != nil {
+				return comparison{}, err
 			}
-			return nil
-		})
-		if err != nil {
-			return comparison{}, err
-		}
-		err = scan(ctx, s.client, b, func(names []string) error {
-			var extra []string
-			for _, name := range names {
-				rest := strings.TrimPrefix(name, b)
-				if _, known := seen[rest]; !known {
-					seen[rest] = struct{}{}
-					extra = append(extra, rest)
-				}
-			}
-			found.keys += int64(len(extra))
-			for some := range slices.Chunk(extra, scanCompared) { // new since, or in this build alone
-				if err := s.compareKeys(ctx, j, a, b, some, differs); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return comparison{}, err
 		}
 	}
 	slices.Sort(found.some)

@@ -114,9 +114,14 @@ func (s *Set) slot(name string) (*slot, error) {
 			return slot, nil
 		}
 	}
-	return nil, &domain.Error{
-		Class: domain.ClassNotFound, Code: "unknown_projection", Field: "projection",
-		Message: fmt.Sprintf("no projection %.64q; there are %s", name, strings.Join(s.Names(), ", ")),
+	return nil, UnknownProjection("projection", name, s.Names())
+}
+
+// UnknownProjection says that there is no view of a name, and which there are.
+func UnknownProjection(field, name string, names []string) error {
+	return &domain.Error{
+		Class: domain.ClassNotFound, Code: "unknown_projection", Field: field,
+		Message: fmt.Sprintf("no projection %.64q; there are %s", name, strings.Join(names, ", ")),
 	}
 }
 
@@ -148,9 +153,9 @@ func (s *Set) start(ctx context.Context) (domain.Position, error) {
 		}
 		s.fence, s.unsure = fence, true // whoever wrote before may not have told of its last
 	}
-	active, err := s.client.HGetAll(ctx, activeKey).Result()
+	active, err := s.active(ctx)
 	if err != nil {
-		return domain.Position{}, unavailable("reading which views are active", err)
+		return domain.Position{}, err
 	}
 	lowest := domain.EndPosition
 	for _, slot := range s.slots {
@@ -256,11 +261,11 @@ func (s *Set) register(ctx context.Context, v view) (*Generation, error) {
 
 // discard removes a generation that is not read (any more).
 func (s *Set) discard(ctx context.Context, g *Generation) error {
-	active, err := s.client.HGet(ctx, activeKey, g.view.name()).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return unavailable("reading which views are active", err)
+	active, err := s.activeBuild(ctx, g.view)
+	if err != nil {
+		return err
 	}
-	if parseBuild(active).number == g.number {
+	if active.number == g.number {
 		return fmt.Errorf("removing generation %d of %s, which is read", g.number, g.view.name())
 	}
 	if err := s.bury(ctx, g); err != nil {

@@ -93,10 +93,10 @@ func (s *Set) look(ctx context.Context) error {
 	// Cursors only rise: one that is lower than what was known before it was read
 	// has lost something.
 	before := s.sight.at()
-	found, err := s.client.HGetAll(ctx, activeKey).Result()
+	found, err := s.active(ctx)
 	for range maxLooks {
 		if err != nil {
-			return unavailable("reading which views are active", err)
+			return err
 		}
 		var generations []*Generation
 		var cursors []*Cursor
@@ -106,7 +106,7 @@ func (s *Set) look(ctx context.Context) error {
 		}
 		var again map[string]string
 		if slices.Contains(cursors, nil) { // gone, or replaced between the two reads?
-			if again, err = s.client.HGetAll(ctx, activeKey).Result(); err != nil || !maps.Equal(found, again) {
+			if again, err = s.active(ctx); err != nil || !maps.Equal(found, again) {
 				found = again
 				continue
 			}
@@ -141,14 +141,11 @@ func (s *Set) find(ctx context.Context, active map[string]string) ([]*Generation
 // cursorsOf reads the cursors of generations in one round trip; nil where there is
 // none.
 func (s *Set) cursorsOf(ctx context.Context, generations []*Generation) ([]*Cursor, error) {
-	answers := make([][]*redis.StringCmd, len(generations))
+	answers := make([]cursorAnswers, len(generations))
 	if _, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, g := range generations {
-			if g == nil {
-				continue
-			}
-			for _, k := range g.parts {
-				answers[i] = append(answers[i], p.Get(ctx, k.cursor()))
+			if g != nil {
+				answers[i] = g.askCursors(ctx, p)
 			}
 		}
 		return nil
@@ -156,17 +153,8 @@ func (s *Set) cursorsOf(ctx context.Context, generations []*Generation) ([]*Curs
 		return nil, unavailable("reading where the views stand", err)
 	}
 	cursors := make([]*Cursor, len(generations))
-	for i := range generations {
-		var parts []Cursor
-		for _, answer := range answers[i] {
-			c, err := parseCursor(answer.Val())
-			if err != nil { // none, or as good as none
-				parts = nil
-				break
-			}
-			parts = append(parts, c)
-		}
-		if len(parts) > 0 {
+	for i, answer := range answers {
+		if parts, ok := answer.read(); ok {
 			lowest := lowestOf(parts)
 			cursors[i] = &lowest
 		}

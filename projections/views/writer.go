@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"runtime/debug"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/projections/feed"
 )
@@ -105,9 +103,10 @@ func (w *writer) move(ctx context.Context, b *batch, to Cursor) error {
 }
 
 // apply folds a slice into the part, and writes what changes together with the
-// cursor in one transaction. Events that were applied before are skipped, so a slice may come again.
-// It returns the topics that changed. After an error that is not about the slice
-// itself the writer must be thrown away: only Redis knows where it stands.
+// cursor in one transaction. Events that were applied before are skipped, so a
+// slice may come again. It returns the topics that changed. After an error that is
+// not about the slice itself the writer must be thrown away: only Redis knows where
+// it stands.
 func (w *writer) apply(ctx context.Context, slice feed.Slice) (topics map[string]struct{}, err error) {
 	if len(slice.Events) == 0 {
 		return nil, nil
@@ -168,11 +167,9 @@ func (w *writer) commit(ctx context.Context, events []feed.Event, topics map[str
 		if err := w.held.check(p); err != nil {
 			return err
 		}
-		encoded, err := json.Marshal(p)
-		if err != nil {
-			return damaged("a parked event that can't be written: %v", err)
+		if err := b.park(p); err != nil {
+			return err
 		}
-		b.add("HSET", w.keys.parked(), place(p.position()), encoded)
 	}
 	if err := w.move(ctx, b, next); err != nil {
 		return err
