@@ -24,6 +24,8 @@ const (
 	ClassTransient
 	// ClassIntegrity means that what is stored contradicts itself: stop.
 	ClassIntegrity
+	// ClassDenied means that whoever asks may not: somebody else may.
+	ClassDenied
 )
 
 // String returns the class's stable, lower-case name.
@@ -39,6 +41,8 @@ func (c Class) String() string {
 		return "transient"
 	case ClassIntegrity:
 		return "integrity"
+	case ClassDenied:
+		return "denied"
 	default:
 		return "unknown"
 	}

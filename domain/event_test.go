@@ -277,8 +277,8 @@ func TestError(t *testing.T) {
 	assert.Equal(t, "m", (&domain.Error{Message: "m"}).Error())
 
 	var names []string
-	for c := domain.ClassUnknown; c <= domain.ClassIntegrity+1; c++ {
+	for c := domain.ClassUnknown; c <= domain.ClassDenied+1; c++ {
 		names = append(names, c.String())
 	}
-	assert.Equal(t, []string{"unknown", "rejected", "not_found", "conflict", "transient", "integrity", "unknown"}, names)
+	assert.Equal(t, []string{"unknown", "rejected", "not_found", "conflict", "transient", "integrity", "denied", "unknown"}, names)
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/tradetrail/tradetrail/graph"
 	"github.com/tradetrail/tradetrail/ingest"
+	"github.com/tradetrail/tradetrail/internal/authz"
 	"github.com/tradetrail/tradetrail/internal/config"
 	"github.com/tradetrail/tradetrail/internal/rest"
 	"github.com/tradetrail/tradetrail/projections"
@@ -200,11 +202,18 @@ func (a *App) open() ([]component, error) {
 			return nil
 		}},
 	}
+	policy := authz.AllowAll{} // Validate lets nobody listen beyond this machine
 	var makeBackup rest.MakeBackup
 	if store.Node != nil {
-		makeBackup = store.backup(a.log)
+		makeBackup = func(ctx context.Context, w io.Writer) error {
+			if err := authz.Check(ctx, policy, authz.Operate, authz.Resource{Kind: "eventstore"}); err != nil {
+				return err
+			}
+			return store.backup(a.log)(ctx, w)
+		}
 	}
-	handler := a.routes(recorder, graph.NewServer(recorder, set, a.log), makeBackup, checks)
+	guarded, door := authz.NewViews(set, policy), authz.NewRecorder(recorder, policy)
+	handler := a.routes(door, graph.NewServer(door, guarded, a.log), makeBackup, checks)
 	a.handler.Store(&handler)
 
 	components := []component{{name: "projections", run: projection.Run}}
@@ -217,7 +226,7 @@ func (a *App) open() ([]component, error) {
 	return components, nil
 }
 
-func (a *App) routes(recorder *ingest.Recorder, graphql http.Handler, makeBackup rest.MakeBackup, checks []rest.Check) http.Handler {
+func (a *App) routes(recorder *authz.Recorder, graphql http.Handler, makeBackup rest.MakeBackup, checks []rest.Check) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", rest.Alive(a.log))
 	mux.Handle("GET /readyz", rest.Ready(checks, a.log))
@@ -233,7 +242,15 @@ func (a *App) routes(recorder *ingest.Recorder, graphql http.Handler, makeBackup
 	}, []string{"code", "method"})
 	a.registry.MustRegister(seconds)
 	// Browsers may be led here by pages of other sites: what they send is refused.
-	return promhttp.InstrumentHandlerDuration(seconds, a.ourHost(http.NewCrossOriginProtection().Handler(mux)))
+	return promhttp.InstrumentHandlerDuration(seconds, a.ourHost(http.NewCrossOriginProtection().Handler(asDeveloper(mux))))
+}
+
+// asDeveloper makes every request one of the local developer's, until there is
+// authentication.
+func asDeveloper(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(authz.With(r.Context(), authz.Developer)))
+	})
 }
 
 // ourHost refuses requests for other host names while the server listens on

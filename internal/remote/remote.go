@@ -288,7 +288,7 @@ func (c *Client) Query(ctx context.Context, query string, variables map[string]a
 // fault.
 func classNamed(name string) domain.Class {
 	for _, class := range []domain.Class{
-		domain.ClassUnknown, domain.ClassNotFound, domain.ClassConflict, domain.ClassTransient, domain.ClassIntegrity,
+		domain.ClassUnknown, domain.ClassNotFound, domain.ClassConflict, domain.ClassTransient, domain.ClassIntegrity, domain.ClassDenied,
 	} {
 		if name == class.String() {
 			return class

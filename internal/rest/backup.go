@@ -11,7 +11,7 @@ import (
 )
 
 // MakeBackup writes a copy of the event store. An error of class Conflict says
-// that one is being made already.
+// that one is being made already; one of class Denied, that the principal may not.
 type MakeBackup func(ctx context.Context, w io.Writer) error
 
 // Backup is POST /admin/backup: a copy of the event store, as a tar. With nil
@@ -37,7 +37,7 @@ func Backup(makeBackup MakeBackup, log *slog.Logger) http.Handler {
 		case out.begun:
 			log.WarnContext(r.Context(), "a backup was cut off", slog.Any("error", err))
 			panic(http.ErrAbortHandler) // the only way to tell a client that what it has is not all
-		case domain.ClassOf(err) == domain.ClassConflict:
+		case domain.ClassOf(err) == domain.ClassConflict, domain.ClassOf(err) == domain.ClassDenied:
 			writeProblem(w, r, log, problemOf(err))
 		default:
 			log.ErrorContext(r.Context(), "a backup could not be made", slog.Any("error", err))

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/internal/authz"
 )
 
 // problem is an RFC 9457 problem document. Detail is public.
@@ -42,6 +43,8 @@ func problemOf(err error) problem {
 		p = newProblem(statusOfRejection(e.Code), e.Code, e.Message)
 	case domain.ClassNotFound:
 		p = newProblem(http.StatusNotFound, e.Code, e.Message)
+	case domain.ClassDenied:
+		p = newProblem(statusOfDenial(e.Code), e.Code, e.Message)
 	case domain.ClassConflict:
 		p = newProblem(http.StatusConflict, e.Code, e.Message)
 	case domain.ClassTransient:
@@ -51,6 +54,13 @@ func problemOf(err error) problem {
 	}
 	p.Field = e.Field
 	return p
+}
+
+func statusOfDenial(code string) int {
+	if code == authz.CodeUnauthenticated {
+		return http.StatusUnauthorized
+	}
+	return http.StatusForbidden
 }
 
 func statusOfRejection(code string) int {
