@@ -53,7 +53,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 func measureLag(b *testing.B, r *viewstest.Redis, asked int) (lags []time.Duration, rate float64) {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
-	store := viewstest.OpenStore(b)
+	store := viewstest.OpenInProcess(b) // as serve does
 	registry := prometheus.NewRegistry()
 	recorder, err := ingest.NewRecorder(store.Store, log, time.Now, registry)
 	require.NoError(b, err)

@@ -243,6 +243,24 @@ func (r *Redis) Memory(t testing.TB) int64 {
 	return r.used(t) - r.unused
 }
 
+// Seconds are how long the servers have computed; 0 for the in-process one, whose
+// time is this process's.
+func (r *Redis) Seconds(t testing.TB) (seconds float64) {
+	t.Helper()
+	r.Each(t, func(node *redis.Client) {
+		info, err := node.InfoMap(t.Context(), "cpu").Result()
+		if err != nil {
+			return
+		}
+		for _, name := range []string{"used_cpu_user", "used_cpu_sys"} {
+			n, err := strconv.ParseFloat(info["CPU"][name], 64)
+			require.NoError(t, err)
+			seconds += n
+		}
+	})
+	return seconds
+}
+
 func (r *Redis) used(t testing.TB) (bytes int64) {
 	t.Helper()
 	r.Each(t, func(node *redis.Client) {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tradetrail/tradetrail/domain"
@@ -34,6 +35,16 @@ func OpenStore(t testing.TB) *Store {
 	t.Helper()
 	node := eventstoretest.OpenNode(t, t.TempDir())
 	return &Store{Store: eventstoretest.OpenStore(t, node, ""), Node: node, next: make(map[string]eventstore.Revision)}
+}
+
+// OpenInProcess is OpenStore without a socket, as the service connects to its own
+// node.
+func OpenInProcess(t testing.TB) *Store {
+	t.Helper()
+	node := eventstoretest.OpenNode(t, t.TempDir())
+	store := eventstore.Over(node.Conn(), Discard())
+	t.Cleanup(func() { assert.NoError(t, store.Close()) })
+	return &Store{Store: store, Node: node, next: make(map[string]eventstore.Revision)}
 }
 
 // Append records events one after another, each in its stream, and returns the
