@@ -9,8 +9,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-
-	"github.com/tradetrail/tradetrail/internal/remote"
 )
 
 const chainQuery = `query($id: ID!) { chain(orderId: $id) {
@@ -46,16 +44,23 @@ type chainAnswer struct {
 }
 
 func newChain(e env) *cobra.Command {
-	var server, format string
+	var from asked
+	var format string
 	cmd := &cobra.Command{
 		Use:   "chain ORDER",
 		Short: "Show an order's whole decision history",
-		Args:  exactly("ORDER"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := remote.New(server)
-			if err != nil {
-				return usageError{err}
+		Long: "Shows an order's whole decision history, as the running server tells it or, when none answers, from\n" +
+			"the event store in --data-dir.",
+		Args: exactly("ORDER"),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if format != "json" && format != "table" {
+				return usageError{fmt.Errorf("unknown format %q: table or json", format)}
 			}
+			client, closing, err := from.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, closing()) }()
 			var raw struct {
 				Chain json.RawMessage `json:"chain"`
 			}
@@ -65,23 +70,19 @@ func newChain(e env) *cobra.Command {
 			if len(raw.Chain) == 0 || string(raw.Chain) == "null" {
 				return fmt.Errorf("no event names order %s", args[0])
 			}
-			switch format {
-			case "json":
+			if format == "json" {
 				_, err := fmt.Fprintf(e.stdout, "%s\n", raw.Chain)
 				return err
-			case "table":
-				var chain chainAnswer
-				if err := json.Unmarshal(raw.Chain, &chain); err != nil {
-					return fmt.Errorf("reading the chain: %w", err)
-				}
-				return printChain(e.stdout, chain)
-			default:
-				return usageError{fmt.Errorf("unknown format %q: table or json", format)}
 			}
+			var chain chainAnswer
+			if err := json.Unmarshal(raw.Chain, &chain); err != nil {
+				return fmt.Errorf("reading the chain: %w", err)
+			}
+			return printChain(e.stdout, chain)
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "table", "table or json")
-	serverFlag(cmd, e, &server)
+	from.flags(cmd, e)
 	return cmd
 }
 
