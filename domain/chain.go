@@ -47,10 +47,10 @@ const maxChainRefs = 256
 
 // CollectChain gathers the events of order's chain: its own, and those without
 // an order that concern what it refers to, step by step. fetch returns the
-// events that concern one reference. What belongs to a sibling order is left
+// events that concern any of the references, some perhaps twice. What belongs to a sibling order is left
 // out: events that name another order, and events that name another
 // recommendation than the order's own.
-func CollectChain(order string, own []Located, fetch func([]Ref) ([][]Located, error)) ([]Located, error) {
+func CollectChain(order string, own []Located, fetch func([]Ref) ([]Located, error)) ([]Located, error) {
 	events := slices.Clone(own)
 	taken := make(map[Position]struct{})
 	refs := make(map[Ref]struct{})
@@ -79,7 +79,7 @@ func CollectChain(order string, own []Located, fetch func([]Ref) ([][]Located, e
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range slices.Concat(found...) {
+		for _, e := range found {
 			if _, twice := taken[e.Position]; twice || e.OrderID != "" && e.OrderID != order {
 				continue
 			}

@@ -44,10 +44,10 @@ func collect(t testing.TB, log []domain.Located, order string) []domain.Located 
 			index[r] = append(index[r], e)
 		}
 	}
-	events, err := domain.CollectChain(order, own, func(refs []domain.Ref) ([][]domain.Located, error) {
-		var found [][]domain.Located
+	events, err := domain.CollectChain(order, own, func(refs []domain.Ref) ([]domain.Located, error) {
+		var found []domain.Located
 		for _, r := range refs {
-			found = append(found, index[r])
+			found = append(found, index[r]...)
 		}
 		return found, nil
 	})
@@ -179,9 +179,9 @@ func TestCollectChain_TakesEachEventOnce(t *testing.T) {
 			e.OrderID, e.EvaluationID, e.RecommendationID, e.ApprovalID = "o", "e", "r", "v"
 		}),
 	)
-	events, err := domain.CollectChain("o", log[1:], func(refs []domain.Ref) ([][]domain.Located, error) {
+	events, err := domain.CollectChain("o", log[1:], func(refs []domain.Ref) ([]domain.Located, error) {
 		assert.Len(t, refs, 3)
-		return [][]domain.Located{log[:1], log, log}, nil
+		return slices.Concat(log[:1], log, log), nil
 	})
 	require.NoError(t, err)
 	assert.Len(t, events, 2)
@@ -190,7 +190,7 @@ func TestCollectChain_TakesEachEventOnce(t *testing.T) {
 func TestCollectChain_HandsOnWhatFetchingSays(t *testing.T) {
 	away := errors.New("away")
 	log := recorded(event(domain.OrderSubmitted, 0, func(e *domain.Event) { e.OrderID, e.EvaluationID = "o", "e" }))
-	_, err := domain.CollectChain("o", log, func([]domain.Ref) ([][]domain.Located, error) { return nil, away })
+	_, err := domain.CollectChain("o", log, func([]domain.Ref) ([]domain.Located, error) { return nil, away })
 	require.ErrorIs(t, err, away)
 }
 
@@ -199,12 +199,12 @@ func TestCollectChain_HandsOnWhatFetchingSays(t *testing.T) {
 func TestCollectChain_EndsOnHostileReferences(t *testing.T) {
 	log := recorded(event(domain.OrderSubmitted, 0, func(e *domain.Event) { e.OrderID, e.ApprovalID = "o", "v0" }))
 	fetches := 0
-	events, err := domain.CollectChain("o", log, func(refs []domain.Ref) ([][]domain.Located, error) {
+	events, err := domain.CollectChain("o", log, func(refs []domain.Ref) ([]domain.Located, error) {
 		fetches++
 		e := event(domain.ApprovalRequested, 0, func(e *domain.Event) {
 			e.ApprovalID, e.EvaluationID = refs[0].ID, fmt.Sprintf("e%d", fetches)
 		})
-		return [][]domain.Located{{{Event: e, Position: domain.Position{Commit: uint64(fetches) << 8}}}}, nil
+		return []domain.Located{{Event: e, Position: domain.Position{Commit: uint64(fetches) << 8}}}, nil
 	})
 	require.NoError(t, err)
 	assert.Len(t, events, fetches+1)

@@ -102,16 +102,24 @@ func (o *onCommand) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (o *onCommand) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		o.mu.Lock()
-		name, what := o.name, o.what
-		o.mu.Unlock()
-		if what != nil && cmd.Name() == name {
-			what()
-		}
+		o.before(cmd)
 		return next(ctx, cmd)
 	}
 }
 
 func (o *onCommand) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		o.before(cmds...)
+		return next(ctx, cmds)
+	}
+}
+
+// before runs it once if one of the commands of a round trip is the one.
+func (o *onCommand) before(cmds ...redis.Cmder) {
+	o.mu.Lock()
+	name, what := o.name, o.what
+	o.mu.Unlock()
+	if what != nil && slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return cmd.Name() == name }) {
+		what()
+	}
 }

@@ -252,10 +252,10 @@ func chainOf(t testing.TB, log []feed.Event, order string) []domain.Located {
 			}
 		}
 	}
-	events, err := domain.CollectChain(order, own, func(refs []domain.Ref) ([][]domain.Located, error) {
-		var found [][]domain.Located
+	events, err := domain.CollectChain(order, own, func(refs []domain.Ref) ([]domain.Located, error) {
+		var found []domain.Located
 		for _, ref := range refs {
-			found = append(found, concerning[ref])
+			found = append(found, concerning[ref]...)
 		}
 		return found, nil
 	})

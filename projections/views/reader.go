@@ -50,55 +50,37 @@ func (s *Set) chainEvents(ctx context.Context, order string) (located, error) {
 	if err != nil {
 		return located{}, err
 	}
-	return read(ctx, s, slot, func(live *Generation, _ *pulse) (located, error) {
-		// A chain is in several lists, which grow while they are read. What came after
-		// the cursor is left out: else an event could be there and one before it not,
-		// and a follower would go past it.
-		upTo, ok, err := live.cursor(ctx)
-		if err != nil || !ok {
-			return located{}, err
-		}
-		var found located
-		fetch := func(ref domain.Ref) ([]domain.Located, error) {
-			linked, err := s.linked(ctx, live, refTopic(ref), upTo.Position)
+	return read(ctx, s, slot, func(live *Generation, pulse *pulse) (found located, err error) {
+		upTo := domain.EndPosition
+		fetch := func(refs []domain.Ref) ([]domain.Located, error) {
+			ids := make([]string, len(refs))
+			for i, ref := range refs {
+				ids[i] = refTopic(ref)
+			}
+			cursor, places, err := chainTrails.whole(ctx, live, pulse, ids)
+			if err != nil {
+				return nil, err
+			}
+			// A chain is in several trails, which grow while they are read. What came after
+			// the first look is left out: else an event could be there and one before it
+			// not, and a follower would go past it.
+			if cursor.Compare(upTo) < 0 {
+				upTo = cursor
+			}
+			places = slices.DeleteFunc(places, func(p domain.Position) bool { return p.Compare(upTo) > 0 })
+			linked, err := s.bodies(ctx, places)
 			for p := range linked.archived {
 				found.fromStore(p)
 			}
 			return linked.events, err
 		}
-		own, err := fetch(domain.Ref{Kind: domain.KindOrder, ID: order})
+		own, err := fetch([]domain.Ref{{Kind: domain.KindOrder, ID: order}})
 		if err != nil || len(own) == 0 {
 			return located{}, err
 		}
-		found.events, err = domain.CollectChain(order, own, func(refs []domain.Ref) ([][]domain.Located, error) {
-			all := make([][]domain.Located, 0, len(refs))
-			for _, ref := range refs {
-				events, err := fetch(ref)
-				if err != nil {
-					return nil, err
-				}
-				all = append(all, events)
-			}
-			return all, nil
-		})
+		found.events, err = domain.CollectChain(order, own, fetch)
 		return found, err
 	})
-}
-
-// linked reads a whole trail up to a position, and the events there.
-func (s *Set) linked(ctx context.Context, live *Generation, id string, upTo domain.Position) (located, error) {
-	trail, err := chainTrails.open(ctx, live.client, live.keys(), id)
-	if err != nil {
-		return located{}, err
-	}
-	places, err := trail.window(ctx, 0, trail.length)
-	if err != nil {
-		return located{}, err
-	}
-	for len(places) > 0 && places[len(places)-1].Compare(upTo) > 0 {
-		places = places[:len(places)-1]
-	}
-	return s.bodies(ctx, places)
 }
 
 // atOnce is how many events are read from the event store side by side.

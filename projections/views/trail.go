@@ -107,6 +107,61 @@ func (t trails) open(ctx context.Context, client redis.UniversalClient, k keys, 
 	return tr, unavailable("reading the trail of "+id, err)
 }
 
+// whole reads trails in one round trip, or two if one of them is long, and before
+// them the cursor: the trails have every place up to it, and perhaps later ones.
+func (t trails) whole(ctx context.Context, g *Generation, p *pulse, ids []string) (domain.Position, []domain.Position, error) {
+	away := func(err error) error { return unavailable("reading trails below "+g.keys().prefix, err) }
+	var cursor *redis.StringCmd
+	marks := make([]*redis.StringCmd, len(ids))
+	if _, err := g.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		cursor = pipe.Get(ctx, g.keys().cursor())
+		for i, id := range ids {
+			marks[i] = pipe.HGet(ctx, g.keys().bucket(t.table, id), id)
+		}
+		*p = pulse{}
+		p.take(ctx, pipe, g)
+		return nil
+	}); err != nil && !errors.Is(err, redis.Nil) {
+		return domain.Position{}, nil, away(err)
+	}
+	if cursor.Val() == noCursor {
+		return domain.Position{}, nil, nil // as the pulse tells
+	}
+	at, err := parseCursor(cursor.Val())
+	if err != nil {
+		return domain.Position{}, nil, err
+	}
+	lists := make(map[int]*redis.StringSliceCmd)
+	if _, err := g.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for i, id := range ids {
+			if marks[i].Val() == longTrail {
+				lists[i] = pipe.LRange(ctx, g.keys().at(t.list, id), 0, -1)
+			}
+		}
+		if len(lists) > 0 {
+			*p = pulse{}
+			p.take(ctx, pipe, g)
+		}
+		return nil
+	}); err != nil {
+		return domain.Position{}, nil, away(err)
+	}
+	var all []domain.Position
+	for i := range ids {
+		var places []domain.Position
+		if list, long := lists[i]; long {
+			places, err = parsePlaces(list.Val())
+		} else {
+			places, err = unpackTrail(marks[i].Val())
+		}
+		if err != nil {
+			return domain.Position{}, nil, err
+		}
+		all = append(all, places...)
+	}
+	return at.Position, all, nil
+}
+
 // window reads a trail's places with index from up to, and without, to, and its
 // length, in one round trip: of a long one the list, whichever it is.
 func (t trails) window(ctx context.Context, g *Generation, p *pulse, id string, from, to int64) ([]domain.Position, int64, error) {
