@@ -151,13 +151,9 @@ func (r *queryResolver) Order(ctx context.Context, id string, notOlderThan *stri
 	if err := r.fresh(ctx, notOlderThan); err != nil {
 		return nil, err
 	}
-	orders, err := r.views.Orders(ctx, []string{id})
-	if err != nil {
+	order, ok, err := r.order(ctx, id, notOlderThan)
+	if err != nil || !ok {
 		return nil, err
-	}
-	order, ok := orders[id]
-	if !ok {
-		return nil, nil //nolint:nilnil // no event names it
 	}
 	return toOrder(order), nil
 }

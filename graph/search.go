@@ -12,10 +12,6 @@ import (
 	"github.com/tradetrail/tradetrail/projections/views"
 )
 
-// searchWeight is what a search counts for in the complexity of an operation,
-// since it may read as many events as views.MaxExamined says.
-const searchWeight = 100
-
 // search answers the query events.
 func (r *Resolver) search(ctx context.Context, input *model.EventFilter, args pageArgs) (*model.EventConnection, error) {
 	query := views.Query{Filter: toFilter(input), Backwards: args.last != nil, Limit: defaultPage}
