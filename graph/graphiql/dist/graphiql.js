@@ -365,8 +365,8 @@ query Slipped {
     examined
   }
 }
-`},{query:`# Live: every update has a cursor. After a break, give the last one as after:
-# no gap, no duplicate.
+`},{query:`# Live: every update has a cursor. After a break, give the last one as after: no
+# gap, no duplicate. C:0/P:0 is the beginning; without after it begins now.
 subscription Live($id: ID!, $after: String) {
   accountEvents(accountId: $id, after: $after) {
     cursor
@@ -374,7 +374,8 @@ subscription Live($id: ID!, $after: String) {
   }
 }
 `,variables:`{
-  "id": "acc-1001"
+  "id": "acc-1001",
+  "after": "C:0/P:0"
 }`},{query:`query Projections {
   projections { name generation caughtUp events behind lag parked }
 }

@@ -57,8 +57,8 @@ query Slipped {
 `,
   },
   {
-    query: `# Live: every update has a cursor. After a break, give the last one as after:
-# no gap, no duplicate.
+    query: `# Live: every update has a cursor. After a break, give the last one as after: no
+# gap, no duplicate. C:0/P:0 is the beginning; without after it begins now.
 subscription Live($id: ID!, $after: String) {
   accountEvents(accountId: $id, after: $after) {
     cursor
@@ -66,7 +66,7 @@ subscription Live($id: ID!, $after: String) {
   }
 }
 `,
-    variables: '{\n  "id": "acc-1001"\n}',
+    variables: '{\n  "id": "acc-1001",\n  "after": "C:0/P:0"\n}',
   },
   {
     query: `query Projections {
