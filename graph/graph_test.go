@@ -441,7 +441,7 @@ func TestStartRebuild(t *testing.T) {
 
 func TestParked(t *testing.T) {
 	t.Parallel()
-	v := &fake{names: []string{"orders", "users"}, parked: map[string][]views.Parked{"users": {
+	v := &fake{names: []string{"orders", "users"}, counts: map[string]int64{"users": 2}, parked: map[string][]views.Parked{"users": {
 		{View: "users", Position: "C:1/P:1", Stream: "order-o", Revision: 3, Type: "order.filled", EventID: "e", OrderID: "o", Reason: "can't be folded"},
 		{View: "users", Position: "C:2/P:2", Stream: "x", Reason: "waits"},
 	}}}

@@ -257,11 +257,7 @@ func (r *queryResolver) Rebuilds(ctx context.Context) ([]*model.Rebuild, error) 
 
 // Parked is the resolver for the parked field.
 func (r *queryResolver) Parked(ctx context.Context, projection *string) ([]*model.ParkedEvent, error) {
-	names := r.views.Names()
-	if projection != nil {
-		names = []string{*projection}
-	}
-	return r.parked(ctx, names)
+	return r.parked(ctx, projection)
 }
 
 // Events is the resolver for the events field.

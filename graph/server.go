@@ -37,10 +37,11 @@ func newServer(recorder Recorder, views Views, log *slog.Logger, turns *turns) h
 	server.AddTransport(&overHTTP{origins: http.NewCrossOriginProtection()})
 	server.AddTransport(transport.Websocket{KeepAlivePingInterval: keepAlive, PingPongInterval: keepAlive, InitTimeout: initLimit})
 	server.SetParserTokenLimit(maxTokens)
-	server.SetQueryCache(parsedQueries[*ast.QueryDocument]())
-	server.Use(textLimit{}) // the order counts: text, then what is persisted, then form, then cost
+	parsed := parsedQueries[*ast.QueryDocument]()
+	server.SetQueryCache(parsed)
+	server.Use(textLimit{}) // the order counts: length, then what is persisted, then form, then cost
 	server.Use(extension.AutomaticPersistedQuery{Cache: persistedQueries()})
-	server.Use(shapeLimit{})
+	server.Use(formLimit{parsed})
 	server.Use(extension.Introspection{})
 	server.Use(extension.FixedComplexityLimit(maxComplexity))
 	server.Use(turns)

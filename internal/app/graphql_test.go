@@ -285,7 +285,7 @@ func TestGraphQL_HostileArguments(t *testing.T) {
 		`{ events(filter: {tickers: ["` + long + `"]}) { totalCount } }`:                                     {"too_large", "filter.tickers.0"},
 		`{ events(filter: {entityType: "` + long + `"}) { totalCount } }`:                                    {"too_large", "filter.entityType"},
 		`{ events(filter: {entityId: "` + long + `"}) { totalCount } }`:                                      {"too_large", "filter.entityId"},
-		`{ events(filter: {after: "yesterday"}) { totalCount } }`:                                            {"invalid", ""},
+		`{ events(filter: {after: "yesterday"}) { totalCount } }`:                                            {"invalid", "filter.after"},
 		`{ events(filter: {after: "2026-03-02T00:00:00Z", before: "2026-03-02T00:00:00Z"}) { totalCount } }`: {"invalid", "filter.after"},
 		`{ events(filter: {expression: "price >"}) { totalCount } }`:                                         {"invalid", "filter.expression"},
 		`{ events(filter: {expression: "price + 1"}) { totalCount } }`:                                       {"invalid", "filter.expression"},
