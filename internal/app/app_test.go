@@ -252,7 +252,7 @@ func TestGraphQL_Errors(t *testing.T) {
 		`{` + many(1001, `a%d: projections { name } `) + `}`:           {"COMPLEXITY_LIMIT_EXCEEDED", ""},
 		`{ nothing }`: {"GRAPHQL_VALIDATION_FAILED", ""},
 		`{`:           {"GRAPHQL_PARSE_FAILED", ""},
-		`mutation { record(events: [{eventType: "x", occurredAt: "2026-03-02T14:30:00Z", data: {price: 1.5}}]) { status } }`: {"invalid", ""},
+		`mutation { record(events: [{eventType: "x", occurredAt: "2026-03-02T14:30:00Z", data: {price: 1.5}}]) { status } }`: {"invalid", "events.0.data"},
 	} {
 		_, code, field := r.graphql(query, nil)
 		assert.Equal(t, want, [2]string{code, field}, query)
