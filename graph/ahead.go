@@ -33,9 +33,12 @@ func (readAhead) ExtensionName() string { return "ReadAhead" }
 // Validate implements graphql.HandlerExtension.
 func (readAhead) Validate(graphql.ExecutableSchema) error { return nil }
 
-// InterceptOperation makes the operation's context.
+// InterceptOperation makes the context that an operation's fields see.
 func (readAhead) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	return next(context.WithValue(ctx, aheadKey{}, &ordersAhead{}))
+	responses, ahead := next(ctx), &ordersAhead{}
+	return func(ctx context.Context) *graphql.Response {
+		return responses(context.WithValue(ctx, aheadKey{}, ahead))
+	}
 }
 
 // order reads the state of an order; ok is false when no event names it.

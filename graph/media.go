@@ -40,12 +40,14 @@ type preference struct {
 
 func (p preference) better(than preference) bool {
 	switch {
+	case p.weight <= 0:
+		return false
 	case p.weight != than.weight:
 		return p.weight > than.weight
 	case p.specificity != than.specificity:
 		return p.specificity > than.specificity
 	default:
-		return p.weight > 0 && p.place < than.place
+		return p.place < than.place
 	}
 }
 
