@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -119,5 +120,18 @@ func TestBreaking(t *testing.T) {
 			require.NotEqual(t, before, after, c.name)
 		}
 		assert.Equal(t, c.want, graph.Breaking(load(before), load(after)), c.name)
+	}
+}
+
+// The tabs of GraphiQL can be executed as they are.
+func TestExamples_FitTheSchema(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("graphiql/src/examples.js")
+	require.NoError(t, err)
+	examples := regexp.MustCompile("(?s)query: `(.*?)`").FindAllStringSubmatch(string(source), -1)
+	assert.Len(t, examples, 6)
+	for _, example := range examples {
+		_, err := gqlparser.LoadQuery(graph.Schema(), example[1])
+		assert.NoError(t, err, example[1])
 	}
 }
