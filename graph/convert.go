@@ -84,6 +84,12 @@ func toEvent(e domain.Located) *model.AuditEvent {
 	return out
 }
 
+// toEdge is an event in a list; its position is its cursor.
+func toEdge(e domain.Located) *model.EventEdge {
+	node := toEvent(e)
+	return &model.EventEdge{Cursor: node.Position, Node: node}
+}
+
 func toOrder(o domain.Order) *model.Order {
 	return &model.Order{
 		OrderID: o.ID, Status: model.OrderStatus(o.Status), Side: optional(o.Side), OrderType: optional(o.Type),

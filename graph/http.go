@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -37,8 +38,11 @@ type overHTTP struct {
 
 var _ graphql.Transport = (*overHTTP)(nil)
 
-// Supports everything that no other transport does, to say what is wrong with it.
-func (*overHTTP) Supports(r *http.Request) bool { return r.Header.Get("Upgrade") == "" }
+// Supports everything that no other transport does, to say what is wrong with it:
+// also what curl and proxies send that would upgrade to HTTP/2.
+func (*overHTTP) Supports(r *http.Request) bool {
+	return !strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
 
 // Do answers one request.
 func (t *overHTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {

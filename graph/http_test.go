@@ -215,6 +215,8 @@ func TestHTTP_Methods(t *testing.T) {
 		assert.Equal(t, http.StatusMethodNotAllowed, answer.Code, method)
 		assert.Equal(t, "GET, POST, OPTIONS", answer.Header().Get("Allow"), method)
 	}
+	answer, _ = send(t, server, http.MethodPost, "/graphql", strings.NewReader(`{"query": "{ __typename }"}`), "Content-Type", plain, "Connection", "Upgrade, HTTP2-Settings", "Upgrade", "h2c")
+	assert.Equal(t, http.StatusOK, answer.Code, "an upgrade that may be ignored is")
 	answer, _ = send(t, server, http.MethodOptions, "/graphql", nil, "Origin", "https://evil.example", "Access-Control-Request-Method", "POST")
 	assert.Equal(t, http.StatusNoContent, answer.Code)
 	assert.Equal(t, "GET, POST, OPTIONS", answer.Header().Get("Allow"))

@@ -137,7 +137,7 @@ func (r *Resolver) ownerEvents(ctx context.Context, kind, id string, args pageAr
 	total := int(page.Total)
 	out := &model.EventConnection{Edges: []*model.EventEdge{}, TotalCount: &total, FromEventStore: page.Archived}
 	for _, e := range page.Items {
-		out.Edges = append(out.Edges, &model.EventEdge{Cursor: e.Position.String(), Node: toEvent(e)})
+		out.Edges = append(out.Edges, toEdge(e))
 	}
 	out.PageInfo = pageInfo(out.Edges, func(e *model.EventEdge) string { return e.Cursor }, from, to, page.Total)
 	return out, nil

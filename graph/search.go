@@ -67,7 +67,7 @@ func toFound(found views.Found, query views.Query) *model.EventConnection {
 		slices.Reverse(found.Events)
 	}
 	for _, e := range found.Events {
-		out.Edges = append(out.Edges, &model.EventEdge{Cursor: e.Position.String(), Node: toEvent(e)})
+		out.Edges = append(out.Edges, toEdge(e))
 	}
 	info := out.PageInfo
 	if n := len(out.Edges); n > 0 {
