@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/tradetrail/tradetrail/graph"
 )
@@ -131,7 +132,7 @@ func TestExamples_FitTheSchema(t *testing.T) {
 	examples := regexp.MustCompile("(?s)query: `(.*?)`").FindAllStringSubmatch(string(source), -1)
 	assert.Len(t, examples, 6)
 	for _, example := range examples {
-		_, problems := gqlparser.LoadQuery(graph.Schema(), example[1])
+		_, problems := gqlparser.LoadQueryWithRules(graph.Schema(), example[1], rules.NewDefaultRules())
 		assert.Empty(t, problems, example[1])
 	}
 }
