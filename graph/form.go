@@ -11,9 +11,10 @@ import (
 	"github.com/tradetrail/tradetrail/domain"
 )
 
-// The limits of a query's form. They are checked before it is validated, since
-// validation itself takes minutes for some texts of a few kilobytes: it compares
-// fields of one name, and fragments, each with each.
+// The limits of a query's form. They are checked before it is validated: validation
+// compares fields of one name, and fragments, each with each, and complexity is
+// computed anew at each spread of a fragment. Texts of a few kilobytes can keep
+// both busy for minutes.
 const (
 	maxTextBytes  = 128 << 10 // longer lists of values and events to record go into variables
 	maxTokens     = 10_000
