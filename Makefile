@@ -64,6 +64,16 @@ bench: ## all benchmarks; BENCH=regexp, COUNT=10 for benchstat
 node-client: ## install the official Node clients, for the test with them
 	cd eventstore/embedded/nodeclient && npm ci --no-audit --no-fund --ignore-scripts
 
+.PHONY: graphql-audit
+graphql-audit: ## install the audits of GraphQL over HTTP, for the test with them
+	cd graph/audit && npm ci --no-audit --no-fund --ignore-scripts
+
+# Only needed after a change below graph/graphiql: what it makes is committed. The
+# same sources and lock file give the same bytes.
+.PHONY: graphiql
+graphiql: ## bundle the page at /graphiql anew
+	cd graph/graphiql && npm ci --no-audit --no-fund --ignore-scripts && npm run build
+
 .PHONY: soak
 soak: ## long load, kill -9, outage and damage tests
 	TRADETRAIL_SOAK=1 $(GO) test -run 'Soak|Kill|UnderLoad|Outage|Flipped|AnyConfiguration' -count=1 -v -timeout=90m ./...
@@ -126,4 +136,4 @@ ci: ## what CI runs, in its order
 
 .PHONY: clean
 clean: ## remove what the targets above have made
-	rm -rf bin .cache eventstore/embedded/nodeclient/node_modules
+	rm -rf bin .cache eventstore/embedded/nodeclient/node_modules graph/audit/node_modules graph/graphiql/node_modules

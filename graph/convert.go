@@ -20,6 +20,23 @@ func optional[T comparable](value T) *T {
 	return &value
 }
 
+// ref is optional without a copy, for what nobody changes any more. A page has
+// thousands of such fields.
+func ref[T comparable](value *T) *T {
+	var zero T
+	if *value == zero {
+		return nil
+	}
+	return value
+}
+
+func refTime(t *time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return t
+}
+
 func optionalDecimal(d decimal.NullDecimal) *decimal.Decimal {
 	if !d.Valid {
 		return nil
@@ -37,17 +54,17 @@ func optionalTime(t time.Time) *time.Time {
 func toEvent(e domain.Located) *model.AuditEvent {
 	out := &model.AuditEvent{
 		EventID: e.ID, EventType: string(e.Type), Known: e.Type.Known(),
-		OccurredAt: e.OccurredAt, RecordedAt: optionalTime(e.RecordedAt),
-		EntityType: optional(e.EntityType), EntityID: optional(e.EntityID),
-		OrderID: optional(e.OrderID), ClientOrderID: optional(e.ClientOrderID),
-		BrokerOrderID: optional(e.BrokerOrderID), ParentOrderID: optional(e.ParentOrderID),
-		AccountID: optional(e.AccountID), UserID: optional(e.UserID),
-		StrategyID: optional(e.StrategyID), Ticker: optional(e.Ticker),
-		RecommendationID: optional(e.RecommendationID), ComputationID: optional(e.ComputationID),
-		EvaluationID: optional(e.EvaluationID), ApprovalID: optional(e.ApprovalID), SessionID: optional(e.SessionID),
-		Environment: optional(e.Environment), Version: optional(e.Version),
-		Actor: optional(e.Actor), Source: optional(e.Source), Path: []*model.Hop{},
-		CorrelationID: optional(e.CorrelationID), CausationID: optional(e.CausationID),
+		OccurredAt: e.OccurredAt, RecordedAt: refTime(&e.RecordedAt),
+		EntityType: ref(&e.EntityType), EntityID: ref(&e.EntityID),
+		OrderID: ref(&e.OrderID), ClientOrderID: ref(&e.ClientOrderID),
+		BrokerOrderID: ref(&e.BrokerOrderID), ParentOrderID: ref(&e.ParentOrderID),
+		AccountID: ref(&e.AccountID), UserID: ref(&e.UserID),
+		StrategyID: ref(&e.StrategyID), Ticker: ref(&e.Ticker),
+		RecommendationID: ref(&e.RecommendationID), ComputationID: ref(&e.ComputationID),
+		EvaluationID: ref(&e.EvaluationID), ApprovalID: ref(&e.ApprovalID), SessionID: ref(&e.SessionID),
+		Environment: ref(&e.Environment), Version: ref(&e.Version),
+		Actor: ref(&e.Actor), Source: ref(&e.Source), Path: []*model.Hop{},
+		CorrelationID: ref(&e.CorrelationID), CausationID: ref(&e.CausationID),
 		SchemaVersion: e.SchemaVersion, Data: e.Data,
 		Stream: e.Stream, Revision: int(e.Revision), Position: e.Position.String(), //nolint:gosec // revisions are int64 in the store
 		Seal: model.SealRecorded,
@@ -65,6 +82,12 @@ func toEvent(e domain.Located) *model.AuditEvent {
 		out.Raw = optional(base64.StdEncoding.EncodeToString(e.Raw))
 	}
 	return out
+}
+
+// toEdge is an event in a list; its position is its cursor.
+func toEdge(e domain.Located) *model.EventEdge {
+	node := toEvent(e)
+	return &model.EventEdge{Cursor: node.Position, Node: node}
 }
 
 func toOrder(o domain.Order) *model.Order {

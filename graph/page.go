@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"math"
 	"strconv"
 
 	"github.com/tradetrail/tradetrail/domain"
@@ -34,33 +35,48 @@ func (a pageArgs) check() error {
 	return nil
 }
 
-// window turns the arguments into indexes [from, to) of a list of the given
-// length, by the algorithm of Relay's specification. index finds the place of a
-// cursor: how many items stand up to it, it included, and how many before it.
-func (a pageArgs) window(total int64, index func(cursor string) (through, before int64, err error)) (from, to int64, err error) {
+// ends says of which ends of a list the window is bounded by what only the list
+// itself knows: its length, and the places of cursors.
+type ends struct {
+	total   func() (int64, error)
+	through func(cursor string) (int64, error) // items up to it, it included
+	before  func(cursor string) (int64, error) // items before it
+}
+
+// window turns the arguments into indexes [from, to) of a list, by the algorithm of
+// Relay's specification. It asks the list for what it needs: the first page needs
+// nothing. Indexes may be behind the end of the list.
+func (a pageArgs) window(list ends) (from, to int64, err error) {
 	if err := a.check(); err != nil {
 		return 0, 0, err
 	}
-	from, to = 0, total
+	from, to = 0, math.MaxInt64
 	if a.after != nil {
-		if from, _, err = index(*a.after); err != nil {
+		if from, err = list.through(*a.after); err != nil {
 			return 0, 0, inField("after", err)
 		}
 	}
-	if a.before != nil {
-		if _, to, err = index(*a.before); err != nil {
+	switch {
+	case a.before != nil:
+		if to, err = list.before(*a.before); err != nil {
 			return 0, 0, inField("before", err)
+		}
+	case a.last != nil:
+		if to, err = list.total(); err != nil {
+			return 0, 0, err
 		}
 	}
 	to = max(to, from)
-	if a.first != nil {
-		to = min(to, from+int64(*a.first))
+	size := int64(defaultPage)
+	switch {
+	case a.first != nil:
+		size = int64(*a.first)
+	case a.last != nil:
+		size = to - from
 	}
+	to = from + min(to-from, size)
 	if a.last != nil {
 		from = max(from, to-int64(*a.last))
-	}
-	if a.first == nil && a.last == nil {
-		to = min(to, from+defaultPage)
 	}
 	return from, to, nil
 }
@@ -73,7 +89,7 @@ func inField(field string, err error) error {
 }
 
 func pageInfo[E any](edges []E, cursor func(E) string, from, to, total int64) *model.PageInfo {
-	info := &model.PageInfo{HasPreviousPage: from > 0, HasNextPage: to < total}
+	info := &model.PageInfo{HasPreviousPage: min(from, total) > 0, HasNextPage: to < total}
 	if len(edges) > 0 {
 		info.StartCursor = optional(cursor(edges[0]))
 		info.EndCursor = optional(cursor(edges[len(edges)-1]))
@@ -82,30 +98,34 @@ func pageInfo[E any](edges []E, cursor func(E) string, from, to, total int64) *m
 }
 
 func (r *Resolver) ownerEvents(ctx context.Context, kind, id string, args pageArgs) (*model.EventConnection, error) {
-	head, err := r.views.OwnerEvents(ctx, kind, id, 0, 0)
-	if err != nil {
-		return nil, err
+	through := func(cursor string) (n int64, position domain.Position, err error) {
+		if position, err = domain.ParsePosition(cursor); err != nil {
+			return 0, position, err
+		}
+		n, err = r.views.OwnerIndexAfter(ctx, kind, id, position)
+		return n, position, err
 	}
-	from, to, err := args.window(head.Total, func(cursor string) (int64, int64, error) {
-		position, err := domain.ParsePosition(cursor)
-		if err != nil {
-			return 0, 0, err
-		}
-		through, err := r.views.OwnerIndexAfter(ctx, kind, id, position)
-		if err != nil {
-			return 0, 0, err
-		}
-		before := through
-		if through > 0 { // is the cursor an item of this list, or a place between two?
-			page, err := r.views.OwnerEvents(ctx, kind, id, through-1, through)
-			if err != nil {
-				return 0, 0, err
+	from, to, err := args.window(ends{
+		total: func() (int64, error) {
+			head, err := r.views.OwnerEvents(ctx, kind, id, 0, 0)
+			return head.Total, err
+		},
+		through: func(cursor string) (int64, error) {
+			n, _, err := through(cursor)
+			return n, err
+		},
+		before: func(cursor string) (int64, error) {
+			n, position, err := through(cursor)
+			if err != nil || n == 0 {
+				return n, err
 			}
-			if len(page.Items) == 1 && page.Items[0].Position == position {
-				before--
+			// Is the cursor an item of this list, or a place between two?
+			page, err := r.views.OwnerEvents(ctx, kind, id, n-1, n)
+			if err == nil && len(page.Items) == 1 && page.Items[0].Position == position {
+				n--
 			}
-		}
-		return through, before, nil
+			return n, err
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -117,7 +137,7 @@ func (r *Resolver) ownerEvents(ctx context.Context, kind, id string, args pageAr
 	total := int(page.Total)
 	out := &model.EventConnection{Edges: []*model.EventEdge{}, TotalCount: &total, FromEventStore: page.Archived}
 	for _, e := range page.Items {
-		out.Edges = append(out.Edges, &model.EventEdge{Cursor: e.Position.String(), Node: toEvent(e)})
+		out.Edges = append(out.Edges, toEdge(e))
 	}
 	out.PageInfo = pageInfo(out.Edges, func(e *model.EventEdge) string { return e.Cursor }, from, to, page.Total)
 	return out, nil
@@ -126,16 +146,24 @@ func (r *Resolver) ownerEvents(ctx context.Context, kind, id string, args pageAr
 // ownerOrders pages through the owner's orders; a cursor is an order's number in
 // the list, which only grows at its end.
 func (r *Resolver) ownerOrders(ctx context.Context, kind, id string, args pageArgs) (*model.OrderConnection, error) {
-	head, err := r.views.OwnerOrders(ctx, kind, id, 0, 0)
-	if err != nil {
-		return nil, err
+	total := func() (int64, error) {
+		head, err := r.views.OwnerOrders(ctx, kind, id, 0, 0)
+		return head.Total, err
 	}
-	from, to, err := args.window(head.Total, func(cursor string) (int64, int64, error) {
-		n, err := strconv.ParseInt(cursor, 10, 64)
-		if err != nil || n < 0 {
-			return 0, 0, domain.Rejectf(domain.CodeInvalid, "", "%.64q is not a cursor of this list", cursor)
-		}
-		return min(n+1, head.Total), min(n, head.Total), nil
+	from, to, err := args.window(ends{
+		total: total,
+		through: func(cursor string) (int64, error) {
+			n, err := orderCursor(cursor)
+			return n + 1, err
+		},
+		before: func(cursor string) (int64, error) {
+			n, err := orderCursor(cursor)
+			if err != nil {
+				return 0, err
+			}
+			length, err := total()
+			return min(n, length), err
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -150,4 +178,12 @@ func (r *Resolver) ownerOrders(ctx context.Context, kind, id string, args pageAr
 	}
 	out.PageInfo = pageInfo(out.Edges, func(e *model.OrderEdge) string { return e.Cursor }, from, to, page.Total)
 	return out, nil
+}
+
+func orderCursor(cursor string) (int64, error) {
+	n, err := strconv.ParseInt(cursor, 10, 64)
+	if err != nil || n < 0 || n == math.MaxInt64 {
+		return 0, domain.Rejectf(domain.CodeInvalid, "", "%.64q is not a cursor of this list", cursor)
+	}
+	return n, nil
 }

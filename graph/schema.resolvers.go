@@ -151,13 +151,9 @@ func (r *queryResolver) Order(ctx context.Context, id string, notOlderThan *stri
 	if err := r.fresh(ctx, notOlderThan); err != nil {
 		return nil, err
 	}
-	orders, err := r.views.Orders(ctx, []string{id})
-	if err != nil {
+	order, ok, err := r.order(ctx, id, notOlderThan)
+	if err != nil || !ok {
 		return nil, err
-	}
-	order, ok := orders[id]
-	if !ok {
-		return nil, nil //nolint:nilnil // no event names it
 	}
 	return toOrder(order), nil
 }
@@ -261,11 +257,7 @@ func (r *queryResolver) Rebuilds(ctx context.Context) ([]*model.Rebuild, error) 
 
 // Parked is the resolver for the parked field.
 func (r *queryResolver) Parked(ctx context.Context, projection *string) ([]*model.ParkedEvent, error) {
-	names := r.views.Names()
-	if projection != nil {
-		names = []string{*projection}
-	}
-	return r.parked(ctx, names)
+	return r.parked(ctx, projection)
 }
 
 // Events is the resolver for the events field.

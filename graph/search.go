@@ -12,10 +12,6 @@ import (
 	"github.com/tradetrail/tradetrail/projections/views"
 )
 
-// searchWeight is what a search counts for in the complexity of an operation,
-// since it may read as many events as views.MaxExamined says.
-const searchWeight = 100
-
 // search answers the query events.
 func (r *Resolver) search(ctx context.Context, input *model.EventFilter, args pageArgs) (*model.EventConnection, error) {
 	query := views.Query{Filter: toFilter(input), Backwards: args.last != nil, Limit: defaultPage}
@@ -71,7 +67,7 @@ func toFound(found views.Found, query views.Query) *model.EventConnection {
 		slices.Reverse(found.Events)
 	}
 	for _, e := range found.Events {
-		out.Edges = append(out.Edges, &model.EventEdge{Cursor: e.Position.String(), Node: toEvent(e)})
+		out.Edges = append(out.Edges, toEdge(e))
 	}
 	info := out.PageInfo
 	if n := len(out.Edges); n > 0 {

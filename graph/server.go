@@ -7,44 +7,60 @@ import (
 
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
-	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/tradetrail/tradetrail/graph/generated"
-	"github.com/tradetrail/tradetrail/graph/model"
 )
 
 const (
 	// A client that answers no ping for twice as long is cut off; it resumes with
 	// the last cursor it has seen.
 	keepAlive = 30 * time.Second
-	// maxComplexity is the most fields that one operation asks for; the dashboard
-	// and introspection stay far below.
-	maxComplexity = 1000
 
 	initLimit = 10 * time.Second // for a WebSocket client to say connection_init
 )
 
 // NewServer makes the handler of /graphql: queries and mutations over POST,
 // queries over GET, subscriptions over graphql-transport-ws and over server-sent
-// events.
+// events. docs/graphql.md has its limits and codes.
 func NewServer(recorder Recorder, views Views, log *slog.Logger) http.Handler {
+	return newServer(recorder, views, log, newTurns(maxRunning, maxWaiting, queryTimeout, mutationTimeout))
+}
+
+func newServer(recorder Recorder, views Views, log *slog.Logger, turns *turns) http.Handler {
 	r := &Resolver{recorder: recorder, views: views, log: log}
 	config := generated.Config{Resolvers: r}
-	config.Complexity.Query.Events = func(children int, _ *model.EventFilter, _ *int, _ *string, _ *int, _, _ *string) int {
-		return children + searchWeight
-	}
+	weigh(&config.Complexity)
 	server := handler.New(generated.NewExecutableSchema(config))
-	server.AddTransport(transport.SSE{}) // before POST, which would take its requests
-	server.AddTransport(transport.Options{})
-	server.AddTransport(transport.GET{})
-	server.AddTransport(transport.POST{})
+	server.AddTransport(transport.SSE{}) // before ours, which would take its requests
+	server.AddTransport(&overHTTP{origins: http.NewCrossOriginProtection()})
 	server.AddTransport(transport.Websocket{KeepAlivePingInterval: keepAlive, PingPongInterval: keepAlive, InitTimeout: initLimit})
-	server.SetQueryCache(lru.New[*ast.QueryDocument](1000))
+	server.SetParserTokenLimit(maxTokens)
+	parsed := parsedQueries[*ast.QueryDocument]()
+	server.SetQueryCache(parsed)
+	server.Use(textLimit{}) // the order counts: length, then what is persisted, then form, then cost
+	server.Use(extension.AutomaticPersistedQuery{Cache: persistedQueries()})
+	server.Use(formLimit{parsed})
 	server.Use(extension.Introspection{})
 	server.Use(extension.FixedComplexityLimit(maxComplexity))
+	server.Use(turns)
+	server.Use(readAhead{})
 	server.SetErrorPresenter(r.present)
 	server.SetRecoverFunc(r.recovered)
-	return server
+	return secured(server)
+}
+
+// secured sets what every answer of the API says to browsers: that it is data of
+// this moment, for nobody but whom it was sent to.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Cache-Control", "no-store")
+		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
 }

@@ -122,7 +122,23 @@ func rebuildOptions(rate *int) (views.RebuildOptions, error) {
 	return views.RebuildOptions{Rate: *rate}, nil
 }
 
-func (r *Resolver) parked(ctx context.Context, names []string) ([]*model.ParkedEvent, error) {
+// parked lists what one read model has parked, or all have. Nearly always nothing
+// is: the counts say so in one read.
+func (r *Resolver) parked(ctx context.Context, projection *string) ([]*model.ParkedEvent, error) {
+	names := []string{}
+	if projection != nil {
+		names = append(names, *projection)
+	} else {
+		counts, err := r.views.ParkedCounts(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range r.views.Names() {
+			if counts[name] > 0 {
+				names = append(names, name)
+			}
+		}
+	}
 	out := []*model.ParkedEvent{}
 	for _, name := range names {
 		all, err := r.views.Parked(ctx, name)

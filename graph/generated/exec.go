@@ -2156,7 +2156,7 @@ type Query {
   there are none. Of an account, a strategy, a user and an instrument it is what
   belongs to it, of an order its own events.
   """
-  entity(type: String!, id: ID!, notOlderThan: String): EntityTrail
+  entity("What kind of thing, such as venue." type: String!, id: ID!, notOlderThan: String): EntityTrail
   """
   Finds events, in the order of the log. Forwards with ` + "`" + `first` + "`" + ` and ` + "`" + `after` + "`" + `,
   backwards from the end with ` + "`" + `last` + "`" + ` and ` + "`" + `before` + "`" + `; not both ` + "`" + `first` + "`" + ` and ` + "`" + `last` + "`" + `; the
@@ -2167,9 +2167,9 @@ type Query {
   where it stopped, which need not be the last (first) edge: ask again from there,
   also when there are no edges. In the other direction pageInfo always says false.
   """
-  events(filter: EventFilter, first: Int, after: String, last: Int, before: String, notOlderThan: String): EventConnection!
+  events("Which events; all when null." filter: EventFilter, first: Int, after: String, last: Int, before: String, notOlderThan: String): EventConnection!
   "Counts and sums of a UTC day, such as 2026-03-02, by occurredAt; zeros for a day without events."
-  daily(date: String!, notOlderThan: String): DailySummary!
+  daily("The UTC day, such as 2026-03-02." date: String!, notOlderThan: String): DailySummary!
   """
   How long the stages take: from the event before in the same chain, in the order
   of the log, by occurredAt. A stage that was never measured is missing.
@@ -2180,35 +2180,36 @@ type Query {
   "The rebuild of each read model that is under way, or its last."
   rebuilds: [Rebuild!]!
   "What a read model, all when null, could not take in, in the order of the log."
-  parked(projection: String): [ParkedEvent!]!
+  parked("Of which read model; of all when null." projection: String): [ParkedEvent!]!
 }
 
+"What is written: events, and the read models anew from the log."
 type Mutation {
   """
   Records events: each is durable when its receipt says RECORDED or DUPLICATE. An
   event that can't be understood is REJECTED and kept as it came, in quarantine.
   Sending the same events again is safe.
   """
-  record(events: [EventInput!]!): [Receipt!]!
+  record("Recorded in this order where they share a stream." events: [EventInput!]!): [Receipt!]!
   """
   Makes a read model anew from the log, beside the live one, compares the two and
   switches over. Returns when that is done; whoever goes away before cancels it.
   ` + "`" + `rate` + "`" + ` limits it to so many events per second.
   """
-  rebuild(projection: String!, rate: Int): ProjectionStatus!
+  rebuild("Which read model." projection: String!, "Events per second at most." rate: Int): ProjectionStatus!
   """
   The same without waiting, for several read models (all when null) in one pass over
   the log. ` + "`" + `rebuilds` + "`" + ` tells how far they are. None is started while one of them is
   being rebuilt.
   """
-  startRebuild(projections: [String!], rate: Int): [Rebuild!]!
+  startRebuild("Which read models; all when null." projections: [String!], "Events per second at most." rate: Int): [Rebuild!]!
   "Gives up the rebuild under way, if there is one: the live read model stays."
-  cancelRebuild(projection: String!): ProjectionStatus!
+  cancelRebuild("Of which read model." projection: String!): ProjectionStatus!
   """
   Starts rebuilds of those read models, of the named or of all, that have parked
   events: once the program can take them in, a rebuild does, in the order of the log.
   """
-  replay(projections: [String!]): [Rebuild!]!
+  replay("Of which read models; of all when null." projections: [String!]): [Rebuild!]!
 }
 
 """
@@ -2220,21 +2221,29 @@ is, and goes on live: no gap, no duplicate, in the order of the log. Without
 type Subscription {
   "The events of an order's chain. Earlier events that become linked later come with ` + "`" + `chain` + "`" + `."
   chainUpdated(orderId: ID!, after: String): ChainUpdate!
-  accountEvents(accountId: ID!, after: String): EventUpdate!
-  strategyEvents(strategyId: ID!, after: String): EventUpdate!
-  userEvents(userId: ID!, after: String): EventUpdate!
-  instrumentEvents(ticker: ID!, after: String): EventUpdate!
+  "The events of an account."
+  accountEvents("The account." accountId: ID!, after: String): EventUpdate!
+  "The events of a strategy."
+  strategyEvents("The strategy." strategyId: ID!, after: String): EventUpdate!
+  "The events of a user."
+  userEvents("The user." userId: ID!, after: String): EventUpdate!
+  "The events of an instrument, by its ticker."
+  instrumentEvents("The instrument." ticker: ID!, after: String): EventUpdate!
   "As the query entity; an order is followed with chainUpdated."
-  entityEvents(type: String!, id: ID!, after: String): EventUpdate!
+  entityEvents("What kind of thing, such as venue." type: String!, id: ID!, after: String): EventUpdate!
 }
 
 "The decision behind an order and what became of it, in causal order."
 type Chain {
+  "The order whose chain it is."
   orderId: ID!
+  "Where the order stands."
   status: OrderStatus!
+  "The state of the order."
   order: Order!
   "The stages that the chain has been through, in causal order."
   stages: [Stage!]!
+  "The steps, in causal order: by stage before the order, by time from then on."
   events: [ChainEvent!]!
   "From the first event to the last."
   latencyTotal: Duration!
@@ -2244,7 +2253,9 @@ type Chain {
 
 "One step of a chain."
 type ChainEvent {
+  "What happened."
   event: AuditEvent!
+  "The step of the decision that it belongs to."
   stage: Stage!
   "Since the step before; zero for the first."
   latencyFromPrevious: Duration!
@@ -2252,30 +2263,51 @@ type ChainEvent {
 
 "The steps of a decision."
 enum Stage {
+  "What a model computed."
   SIGNAL
+  "What a strategy proposed."
   RECOMMENDATION
+  "What the risk checks said."
   RISK
+  "What people consented to."
   APPROVAL
+  "What was sent, accepted, changed or ended."
   ORDER
+  "What was traded."
   EXECUTION
+  "What is held since."
   POSITION
+  "What belongs to no step."
   OTHER
 }
 
 "FIX OrdStatus (tag 39)."
 enum OrderStatus {
+  "Sent, not yet acknowledged."
   PENDING_NEW
+  "Accepted, nothing executed."
   NEW
+  "Executed in part, open."
   PARTIALLY_FILLED
+  "Executed in full."
   FILLED
+  "Over for this day."
   DONE_FOR_DAY
+  "Ended by a cancellation."
   CANCELED
+  "A cancellation was asked for."
   PENDING_CANCEL
+  "An execution is guaranteed, not yet reported."
   STOPPED
+  "Refused."
   REJECTED
+  "Not working for now."
   SUSPENDED
+  "Over for this day, commissions and settlement known."
   CALCULATED
+  "Ended by its time in force."
   EXPIRED
+  "A change was asked for."
   PENDING_REPLACE
   "Events name the order, none tells its state."
   UNKNOWN
@@ -2283,16 +2315,25 @@ enum OrderStatus {
 
 "The state of an order, folded from its events."
 type Order {
+  "The order's id."
   orderId: ID!
+  "Where it stands."
   status: OrderStatus!
+  "BUY or SELL, or as the source says."
   side: String
+  "MARKET, LIMIT, or as the source says."
   orderType: String
+  "The instrument."
   ticker: String
+  "The account."
   accountId: ID
+  "The strategy."
   strategyId: ID
+  "The user."
   userId: ID
   "FIX OrderQty (38), as last replaced."
   quantity: Decimal
+  "The worst price that it accepts."
   limitPrice: Decimal
   "FIX CumQty (14)."
   cumQuantity: Decimal!
@@ -2300,19 +2341,27 @@ type Order {
   leavesQuantity: Decimal
   "FIX AvgPx (6), to eight digits after the point; null before the first fill that names a price."
   avgPrice: Decimal
+  "Sum of the commissions that its events name."
   commission: Decimal!
+  "How many events name it."
   events: Int!
+  "How many executions it had."
   fills: Int!
   "Earliest and latest occurredAt."
   firstAt: Time!
+  "Latest occurredAt."
   lastAt: Time!
   "Earliest event that sends the order: received, routed, submitted, pending new. This and the next four are by occurredAt."
   submittedAt: Time
+  "Earliest event that says that it was accepted."
   acceptedAt: Time
+  "Its first execution."
   firstFillAt: Time
+  "Its last execution."
   lastFillAt: Time
   "When it was over; if fills ended it, when the last of them was executed."
   endedAt: Time
+  "How long its steps took."
   latencies: OrderLatencies!
   """
   What is odd about the record of the order, as sorted codes. They accuse nobody:
@@ -2342,6 +2391,7 @@ type OrderLatencies {
 
 "One recorded event, as its source told it, and where it is kept."
 type AuditEvent {
+  "The event's id: the source's own, or derived."
   eventId: ID!
   "Dotted, past tense: order.partially_filled."
   eventType: String!
@@ -2351,30 +2401,53 @@ type AuditEvent {
   occurredAt: Time!
   "Our clock, at the door."
   recordedAt: Time
+  "What kind of thing the event is about, such as venue."
   entityType: String
+  "Which one."
   entityId: ID
+  "The order, whose chain the event belongs to."
   orderId: ID
+  "FIX ClOrdID (11): the sender's id of the order."
   clientOrderId: ID
+  "FIX OrderID (37): the broker's or venue's id of the order."
   brokerOrderId: ID
+  "The order of which this one is a slice."
   parentOrderId: ID
+  "Whose money; FIX Account (1)."
   accountId: ID
+  "The person."
   userId: ID
+  "The program or desk that decides."
   strategyId: ID
+  "The instrument; FIX Symbol (55)."
   ticker: String
+  "What a strategy proposed."
   recommendationId: ID
+  "The run of a model from which signals come."
   computationId: ID
+  "The run of the risk checks."
   evaluationId: ID
+  "A person's consent to an order."
   approvalId: ID
+  "The session of a user or a connection."
   sessionId: ID
+  "Where the source runs, such as production."
   environment: String
+  "The source's version."
   version: String
+  "Who or what did it."
   actor: String
+  "Through which door the event came."
   source: String
   "The way the event took before it reached us."
   path: [Hop!]!
+  "What all events of one business transaction share."
   correlationId: ID
+  "The event that caused this one."
   causationId: ID
+  "How far occurredAt can be trusted."
   clock: Clock
+  "The version of the canonical event."
   schemaVersion: Int!
   "What is specific to the stage."
   data: JSON
@@ -2382,11 +2455,13 @@ type AuditEvent {
   raw: String
   "The EventStoreDB stream that holds the event, and its number there."
   stream: String!
+  "The number of the event in its stream, from 0."
   revision: Int!
   "The place in the log of all events; serves as a cursor."
   position: String!
   "The number of its leaf in the transparency log; null until it is sealed."
   leafIndex: Int
+  "How far its proof has come."
   seal: Seal!
 }
 
@@ -2400,55 +2475,83 @@ enum Seal {
   WITNESSED
 }
 
+"A station on the way of an event."
 type Hop {
+  "Its name."
   hop: String!
+  "When the event came in there."
   in: Time
+  "When it left."
   out: Time
 }
 
 "How far the source's clock can be trusted."
 type Clock {
+  "Which clock."
   sourceId: String
   "PTP_LOCKED, NTP_SYNCED, BEST_EFFORT or UNRELIABLE."
   sync: String
+  "How far it was off when last compared, in nanoseconds."
   offsetNs: Int
+  "How far it may be off at most, in nanoseconds."
   maxErrorNs: Int
 }
 
+"What belongs to an account."
 type AccountView {
+  "Its id."
   id: ID!
   "In the order of the log. At most 1,000 a page; the first 50 when neither first nor last is given."
   events(first: Int, after: String, last: Int, before: String): EventConnection!
   "In the order in which they appeared."
   orders(first: Int, after: String, last: Int, before: String): OrderConnection!
+  "Counts and sums over all of it."
   stats: OwnerStats!
 }
 
+"What belongs to a strategy."
 type StrategyView {
+  "Its id."
   id: ID!
+  "Its events, in the order of the log."
   events(first: Int, after: String, last: Int, before: String): EventConnection!
+  "Its orders, in the order in which they appeared."
   orders(first: Int, after: String, last: Int, before: String): OrderConnection!
+  "Counts and sums over all of it."
   stats: OwnerStats!
 }
 
+"What belongs to a user."
 type UserView {
+  "Its id."
   id: ID!
+  "Its events, in the order of the log."
   events(first: Int, after: String, last: Int, before: String): EventConnection!
+  "Its orders, in the order in which they appeared."
   orders(first: Int, after: String, last: Int, before: String): OrderConnection!
+  "Counts and sums over all of it."
   stats: OwnerStats!
 }
 
+"What belongs to an instrument."
 type InstrumentView {
   "The ticker."
   id: ID!
+  "Its events, in the order of the log."
   events(first: Int, after: String, last: Int, before: String): EventConnection!
+  "Its orders, in the order in which they appeared."
   orders(first: Int, after: String, last: Int, before: String): OrderConnection!
+  "Counts and sums over all of it."
   stats: OwnerStats!
 }
 
+"The events about an entity."
 type EntityTrail {
+  "What kind of thing it is."
   entityType: String!
+  "Which one."
   entityId: ID!
+  "Its events, in the order of the log."
   events(first: Int, after: String, last: Int, before: String): EventConnection!
 }
 
@@ -2459,17 +2562,23 @@ every event. Lists are any of their values, at most 1,000.
 input EventFilter {
   "Also families (order.*), and the aliases that are accepted at the door."
   types: [String!]
+  "The instruments, by ticker."
   tickers: [String!]
   "By strategy, account, user and ticker also events that name none, but are of an order that does."
   strategies: [String!]
+  "The accounts."
   accounts: [String!]
+  "The users."
   users: [String!]
+  "The orders."
   orders: [String!]
   "What the event says that it is about; with both, as in the query entity."
   entityType: String
+  "Which thing the event says that it is about."
   entityId: String
   "The window of occurredAt: from ` + "`" + `after` + "`" + ` on, and earlier than ` + "`" + `before` + "`" + `."
   after: Time
+  "The end of the window of occurredAt; it is not in it."
   before: Time
   "True for the event, such as: slippage_bps > 5 && venue == \"NASDAQ\". At most 4 KiB; docs/filters.md has the language."
   expression: String
@@ -2477,48 +2586,71 @@ input EventFilter {
 
 "Counts and sums over everything that belongs to an account, a strategy, a user or an instrument."
 type OwnerStats {
+  "Events that belong to it."
   events: Int!
+  "Orders."
   orders: Int!
+  "Executions."
   fills: Int!
   "Sum of price x quantity over the fills that name both."
   value: Decimal!
+  "Sum of the commissions that events name."
   commission: Decimal!
+  "Events by type."
   byType: [TypeCount!]!
+  "Earliest occurredAt."
   firstAt: Time!
+  "Latest occurredAt."
   lastAt: Time!
 }
 
+"Events of a type."
 type TypeCount {
+  "The type."
   eventType: String!
+  "How many."
   count: Int!
 }
 
+"Events of a stage."
 type StageCount {
+  "The stage."
   stage: Stage!
+  "How many."
   count: Int!
 }
 
+"Events of an hour."
 type HourCount {
   "0 to 23, UTC."
   hour: Int!
+  "How many."
   count: Int!
 }
 
+"Counts and sums of a UTC day, by occurredAt."
 type DailySummary {
+  "The day, such as 2026-03-02."
   date: String!
+  "Events of the day."
   events: Int!
+  "Executions of the day."
   fills: Int!
   "Sum of the executed quantities, of all instruments alike."
   quantity: Decimal!
   "Sum of price x quantity over the fills that name both."
   value: Decimal!
+  "Sum of the commissions that events name."
   commission: Decimal!
+  "Events by type."
   byType: [TypeCount!]!
+  "Events by stage."
   byStage: [StageCount!]!
   "Hours without events are missing."
   byHour: [HourCount!]!
   "Earliest and latest occurredAt; null on a day without events."
   firstAt: Time
+  "Latest occurredAt; null on a day without events."
   lastAt: Time
 }
 
@@ -2527,22 +2659,33 @@ The distribution of a stage's latencies. Mean, min and max are exact; the quanti
 (nearest rank) are within 1/32. All are null while there are only negative ones.
 """
 type StageLatency {
+  "The stage."
   stage: Stage!
+  "Latencies of zero and more."
   count: Int!
   "Latencies below zero, where clocks disagree; they count nowhere else."
   negative: Int!
+  "The shortest."
   min: Duration
+  "The longest."
   max: Duration
+  "The mean."
   mean: Duration
+  "The median."
   p50: Duration
+  "90 of 100 are at most so long."
   p90: Duration
+  "99 of 100 are at most so long."
   p99: Duration
+  "999 of 1,000 are at most so long."
   p999: Duration
 }
 
 "Relay's connection: https://relay.dev/graphql/connections.htm"
 type EventConnection {
+  "The events of the page, with their cursors."
   edges: [EventEdge!]!
+  "What there is on either side of the page."
   pageInfo: PageInfo!
   "Events of the whole list; null for a search that would have to look at them all to know."
   totalCount: Int
@@ -2556,36 +2699,57 @@ type EventConnection {
   failure: String
 }
 
+"An event in a list."
 type EventEdge {
+  "Its place in the list: the position of the event."
   cursor: String!
+  "The event."
   node: AuditEvent!
 }
 
+"Relay's connection: https://relay.dev/graphql/connections.htm"
 type OrderConnection {
+  "The orders of the page, with their cursors."
   edges: [OrderEdge!]!
+  "What there is on either side of the page."
   pageInfo: PageInfo!
+  "Orders of the whole list."
   totalCount: Int!
 }
 
+"An order in a list."
 type OrderEdge {
+  "Its place in the list."
   cursor: String!
+  "The order."
   node: Order!
 }
 
+"What there is on either side of a page."
 type PageInfo {
+  "There is more behind it."
   hasNextPage: Boolean!
+  "There is more before it."
   hasPreviousPage: Boolean!
+  "Give it as ` + "`" + `before` + "`" + ` for the page before this one."
   startCursor: String
+  "Give it as ` + "`" + `after` + "`" + ` for the page behind this one."
   endCursor: String
 }
 
+"An event, as it comes."
 type EventUpdate {
+  "Where to resume: give it as ` + "`" + `after` + "`" + `."
   cursor: String!
+  "What happened."
   event: AuditEvent!
 }
 
+"An event of a chain, as it comes."
 type ChainUpdate {
+  "Where to resume: give it as ` + "`" + `after` + "`" + `."
   cursor: String!
+  "What happened."
   event: AuditEvent!
   "The whole chain as it is now."
   chain: Chain!
@@ -2593,6 +2757,7 @@ type ChainUpdate {
 
 "Where a read model stands."
 type ProjectionStatus {
+  "The read model."
   name: String!
   "Raised when what the read model holds changes."
   version: Int!
@@ -2602,6 +2767,7 @@ type ProjectionStatus {
   position: String!
   "The last event of the log."
   head: String!
+  "Whether it has come to the end of the log."
   caughtUp: Boolean!
   "Events of the log in the read model."
   events: Int!
@@ -2621,8 +2787,11 @@ type ProjectionStatus {
 
 "A rebuild of a read model, under way or over."
 type Rebuild {
+  "The id of the request."
   id: ID!
+  "The read model."
   projection: String!
+  "How far it has come."
   state: RebuildState!
   "Events per second at most; null: no limit."
   rate: Int
@@ -2648,11 +2817,15 @@ type Rebuild {
   equal: Boolean
   "For FAILED: why."
   error: String
+  "When it was asked for."
   queuedAt: Time!
+  "When this was written."
   updatedAt: Time!
+  "When it was over."
   endedAt: Time
 }
 
+"How far a rebuild has come."
 enum RebuildState {
   "Asked for."
   QUEUED
@@ -2672,13 +2845,21 @@ enum RebuildState {
 
 "An event that a read model could not take in, or one of the same order or stream that waits behind such a one."
 type ParkedEvent {
+  "The read model."
   projection: String!
+  "Its place in the log."
   position: String!
+  "The stream that holds it."
   stream: String!
+  "Its number in the stream."
   revision: Int!
+  "Its type."
   eventType: String
+  "Its id."
   eventId: ID
+  "Its order."
   orderId: ID
+  "Why it was parked."
   reason: String!
 }
 
@@ -2689,70 +2870,115 @@ quantities are best sent as strings inside data.
 input EventInput {
   "The source's own id; derived from the content when left out."
   eventId: ID
+  "Dotted, past tense: order.submitted. Aliases such as order_submitted are understood."
   eventType: String!
+  "When it happened, by the source's clock."
   occurredAt: String!
+  "What kind of thing the event is about, such as venue."
   entityType: String
+  "Which one."
   entityId: ID
+  "The order, whose chain the event belongs to."
   orderId: ID
+  "FIX ClOrdID (11): the sender's id of the order."
   clientOrderId: ID
+  "FIX OrderID (37): the broker's or venue's id of the order."
   brokerOrderId: ID
+  "The order of which this one is a slice."
   parentOrderId: ID
+  "Whose money; FIX Account (1)."
   accountId: ID
+  "The person."
   userId: ID
+  "The program or desk that decides."
   strategyId: ID
+  "The instrument; FIX Symbol (55)."
   ticker: String
+  "What a strategy proposed."
   recommendationId: ID
+  "The run of a model from which signals come."
   computationId: ID
+  "The run of the risk checks."
   evaluationId: ID
+  "A person's consent to an order."
   approvalId: ID
+  "The session of a user or a connection."
   sessionId: ID
+  "Where the source runs, such as production."
   environment: String
+  "The source's version."
   version: String
+  "Who or what did it."
   actor: String
+  "The way the event took before it reaches us."
   path: [HopInput!]
+  "What all events of one business transaction share."
   correlationId: ID
+  "The event that caused this one."
   causationId: ID
+  "How far occurredAt can be trusted."
   clock: ClockInput
+  "What is specific to the stage."
   data: JSON
   "Original bytes in base64."
   raw: String
 }
 
+"A station on the way of an event."
 input HopInput {
+  "Its name."
   hop: String!
+  "When the event came in there; RFC 3339 with a zone."
   in: String
+  "When it left; RFC 3339 with a zone."
   out: String
 }
 
+"How far the source's clock can be trusted."
 input ClockInput {
+  "Which clock."
   sourceId: String
+  "PTP_LOCKED, NTP_SYNCED, BEST_EFFORT or UNRELIABLE."
   sync: String
+  "How far it was off when last compared, in nanoseconds."
   offsetNs: Int
+  "How far it may be off at most, in nanoseconds."
   maxErrorNs: Int
 }
 
 "The answer to one event."
 type Receipt {
+  "The event's id, given or derived."
   eventId: ID
+  "What became of it."
   status: ReceiptStatus!
   "For REJECTED, where its bytes are kept."
   stream: String
+  "Its number in the stream."
   revision: Int
   "A place in the log at which the event is certainly visible; serves as a cursor."
   position: String
+  "For REJECTED: why."
   error: ReceiptError
 }
 
+"What became of an event that was sent."
 enum ReceiptStatus {
+  "It is durable."
   RECORDED
+  "It was recorded before, with the same content."
   DUPLICATE
+  "It could not be understood, and is kept as it came."
   REJECTED
 }
 
+"Why an event was rejected."
 type ReceiptError {
+  "Stable: missing, invalid, wrong_type, too_large, id_conflict, malformed."
   code: String!
   "The path of the field at fault."
   field: String
+  "For people."
   message: String!
 }
 `, BuiltIn: false},

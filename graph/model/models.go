@@ -13,17 +13,21 @@ import (
 	"github.com/shopspring/decimal"
 )
 
+// What belongs to an account.
 type AccountView struct {
+	// Its id.
 	ID string `json:"id"`
 	// In the order of the log. At most 1,000 a page; the first 50 when neither first nor last is given.
 	Events *EventConnection `json:"events"`
 	// In the order in which they appeared.
 	Orders *OrderConnection `json:"orders"`
-	Stats  *OwnerStats      `json:"stats"`
+	// Counts and sums over all of it.
+	Stats *OwnerStats `json:"stats"`
 }
 
 // One recorded event, as its source told it, and where it is kept.
 type AuditEvent struct {
+	// The event's id: the source's own, or derived.
 	EventID string `json:"eventId"`
 	// Dotted, past tense: order.partially_filled.
 	EventType string `json:"eventType"`
@@ -32,53 +36,82 @@ type AuditEvent struct {
 	// The source's clock.
 	OccurredAt time.Time `json:"occurredAt"`
 	// Our clock, at the door.
-	RecordedAt       *time.Time `json:"recordedAt,omitempty"`
-	EntityType       *string    `json:"entityType,omitempty"`
-	EntityID         *string    `json:"entityId,omitempty"`
-	OrderID          *string    `json:"orderId,omitempty"`
-	ClientOrderID    *string    `json:"clientOrderId,omitempty"`
-	BrokerOrderID    *string    `json:"brokerOrderId,omitempty"`
-	ParentOrderID    *string    `json:"parentOrderId,omitempty"`
-	AccountID        *string    `json:"accountId,omitempty"`
-	UserID           *string    `json:"userId,omitempty"`
-	StrategyID       *string    `json:"strategyId,omitempty"`
-	Ticker           *string    `json:"ticker,omitempty"`
-	RecommendationID *string    `json:"recommendationId,omitempty"`
-	ComputationID    *string    `json:"computationId,omitempty"`
-	EvaluationID     *string    `json:"evaluationId,omitempty"`
-	ApprovalID       *string    `json:"approvalId,omitempty"`
-	SessionID        *string    `json:"sessionId,omitempty"`
-	Environment      *string    `json:"environment,omitempty"`
-	Version          *string    `json:"version,omitempty"`
-	Actor            *string    `json:"actor,omitempty"`
-	Source           *string    `json:"source,omitempty"`
+	RecordedAt *time.Time `json:"recordedAt,omitempty"`
+	// What kind of thing the event is about, such as venue.
+	EntityType *string `json:"entityType,omitempty"`
+	// Which one.
+	EntityID *string `json:"entityId,omitempty"`
+	// The order, whose chain the event belongs to.
+	OrderID *string `json:"orderId,omitempty"`
+	// FIX ClOrdID (11): the sender's id of the order.
+	ClientOrderID *string `json:"clientOrderId,omitempty"`
+	// FIX OrderID (37): the broker's or venue's id of the order.
+	BrokerOrderID *string `json:"brokerOrderId,omitempty"`
+	// The order of which this one is a slice.
+	ParentOrderID *string `json:"parentOrderId,omitempty"`
+	// Whose money; FIX Account (1).
+	AccountID *string `json:"accountId,omitempty"`
+	// The person.
+	UserID *string `json:"userId,omitempty"`
+	// The program or desk that decides.
+	StrategyID *string `json:"strategyId,omitempty"`
+	// The instrument; FIX Symbol (55).
+	Ticker *string `json:"ticker,omitempty"`
+	// What a strategy proposed.
+	RecommendationID *string `json:"recommendationId,omitempty"`
+	// The run of a model from which signals come.
+	ComputationID *string `json:"computationId,omitempty"`
+	// The run of the risk checks.
+	EvaluationID *string `json:"evaluationId,omitempty"`
+	// A person's consent to an order.
+	ApprovalID *string `json:"approvalId,omitempty"`
+	// The session of a user or a connection.
+	SessionID *string `json:"sessionId,omitempty"`
+	// Where the source runs, such as production.
+	Environment *string `json:"environment,omitempty"`
+	// The source's version.
+	Version *string `json:"version,omitempty"`
+	// Who or what did it.
+	Actor *string `json:"actor,omitempty"`
+	// Through which door the event came.
+	Source *string `json:"source,omitempty"`
 	// The way the event took before it reached us.
-	Path          []*Hop  `json:"path"`
+	Path []*Hop `json:"path"`
+	// What all events of one business transaction share.
 	CorrelationID *string `json:"correlationId,omitempty"`
-	CausationID   *string `json:"causationId,omitempty"`
-	Clock         *Clock  `json:"clock,omitempty"`
-	SchemaVersion int     `json:"schemaVersion"`
+	// The event that caused this one.
+	CausationID *string `json:"causationId,omitempty"`
+	// How far occurredAt can be trusted.
+	Clock *Clock `json:"clock,omitempty"`
+	// The version of the canonical event.
+	SchemaVersion int `json:"schemaVersion"`
 	// What is specific to the stage.
 	Data jsontext.Value `json:"data,omitempty"`
 	// The original bytes in base64, where the source sent them along.
 	Raw *string `json:"raw,omitempty"`
 	// The EventStoreDB stream that holds the event, and its number there.
-	Stream   string `json:"stream"`
-	Revision int    `json:"revision"`
+	Stream string `json:"stream"`
+	// The number of the event in its stream, from 0.
+	Revision int `json:"revision"`
 	// The place in the log of all events; serves as a cursor.
 	Position string `json:"position"`
 	// The number of its leaf in the transparency log; null until it is sealed.
 	LeafIndex *int `json:"leafIndex,omitempty"`
-	Seal      Seal `json:"seal"`
+	// How far its proof has come.
+	Seal Seal `json:"seal"`
 }
 
 // The decision behind an order and what became of it, in causal order.
 type Chain struct {
-	OrderID string      `json:"orderId"`
-	Status  OrderStatus `json:"status"`
-	Order   *Order      `json:"order"`
+	// The order whose chain it is.
+	OrderID string `json:"orderId"`
+	// Where the order stands.
+	Status OrderStatus `json:"status"`
+	// The state of the order.
+	Order *Order `json:"order"`
 	// The stages that the chain has been through, in causal order.
-	Stages []Stage       `json:"stages"`
+	Stages []Stage `json:"stages"`
+	// The steps, in causal order: by stage before the order, by time from then on.
 	Events []*ChainEvent `json:"events"`
 	// From the first event to the last.
 	LatencyTotal time.Duration `json:"latencyTotal"`
@@ -88,15 +121,20 @@ type Chain struct {
 
 // One step of a chain.
 type ChainEvent struct {
+	// What happened.
 	Event *AuditEvent `json:"event"`
-	Stage Stage       `json:"stage"`
+	// The step of the decision that it belongs to.
+	Stage Stage `json:"stage"`
 	// Since the step before; zero for the first.
 	LatencyFromPrevious time.Duration `json:"latencyFromPrevious"`
 }
 
+// An event of a chain, as it comes.
 type ChainUpdate struct {
-	Cursor string      `json:"cursor"`
-	Event  *AuditEvent `json:"event"`
+	// Where to resume: give it as `after`.
+	Cursor string `json:"cursor"`
+	// What happened.
+	Event *AuditEvent `json:"event"`
 	// The whole chain as it is now.
 	Chain *Chain `json:"chain"`
 	// Whose chain it is, for the resolver of chain.
@@ -105,48 +143,70 @@ type ChainUpdate struct {
 
 // How far the source's clock can be trusted.
 type Clock struct {
+	// Which clock.
 	SourceID *string `json:"sourceId,omitempty"`
 	// PTP_LOCKED, NTP_SYNCED, BEST_EFFORT or UNRELIABLE.
-	Sync       *string `json:"sync,omitempty"`
-	OffsetNs   *int    `json:"offsetNs,omitempty"`
-	MaxErrorNs *int    `json:"maxErrorNs,omitempty"`
+	Sync *string `json:"sync,omitempty"`
+	// How far it was off when last compared, in nanoseconds.
+	OffsetNs *int `json:"offsetNs,omitempty"`
+	// How far it may be off at most, in nanoseconds.
+	MaxErrorNs *int `json:"maxErrorNs,omitempty"`
 }
 
+// How far the source's clock can be trusted.
 type ClockInput struct {
-	SourceID   *string `json:"sourceId,omitempty"`
-	Sync       *string `json:"sync,omitempty"`
-	OffsetNs   *int    `json:"offsetNs,omitempty"`
-	MaxErrorNs *int    `json:"maxErrorNs,omitempty"`
+	// Which clock.
+	SourceID *string `json:"sourceId,omitempty"`
+	// PTP_LOCKED, NTP_SYNCED, BEST_EFFORT or UNRELIABLE.
+	Sync *string `json:"sync,omitempty"`
+	// How far it was off when last compared, in nanoseconds.
+	OffsetNs *int `json:"offsetNs,omitempty"`
+	// How far it may be off at most, in nanoseconds.
+	MaxErrorNs *int `json:"maxErrorNs,omitempty"`
 }
 
+// Counts and sums of a UTC day, by occurredAt.
 type DailySummary struct {
-	Date   string `json:"date"`
-	Events int    `json:"events"`
-	Fills  int    `json:"fills"`
+	// The day, such as 2026-03-02.
+	Date string `json:"date"`
+	// Events of the day.
+	Events int `json:"events"`
+	// Executions of the day.
+	Fills int `json:"fills"`
 	// Sum of the executed quantities, of all instruments alike.
 	Quantity decimal.Decimal `json:"quantity"`
 	// Sum of price x quantity over the fills that name both.
-	Value      decimal.Decimal `json:"value"`
+	Value decimal.Decimal `json:"value"`
+	// Sum of the commissions that events name.
 	Commission decimal.Decimal `json:"commission"`
-	ByType     []*TypeCount    `json:"byType"`
-	ByStage    []*StageCount   `json:"byStage"`
+	// Events by type.
+	ByType []*TypeCount `json:"byType"`
+	// Events by stage.
+	ByStage []*StageCount `json:"byStage"`
 	// Hours without events are missing.
 	ByHour []*HourCount `json:"byHour"`
 	// Earliest and latest occurredAt; null on a day without events.
 	FirstAt *time.Time `json:"firstAt,omitempty"`
-	LastAt  *time.Time `json:"lastAt,omitempty"`
+	// Latest occurredAt; null on a day without events.
+	LastAt *time.Time `json:"lastAt,omitempty"`
 }
 
+// The events about an entity.
 type EntityTrail struct {
-	EntityType string           `json:"entityType"`
-	EntityID   string           `json:"entityId"`
-	Events     *EventConnection `json:"events"`
+	// What kind of thing it is.
+	EntityType string `json:"entityType"`
+	// Which one.
+	EntityID string `json:"entityId"`
+	// Its events, in the order of the log.
+	Events *EventConnection `json:"events"`
 }
 
 // Relay's connection: https://relay.dev/graphql/connections.htm
 type EventConnection struct {
-	Edges    []*EventEdge `json:"edges"`
-	PageInfo *PageInfo    `json:"pageInfo"`
+	// The events of the page, with their cursors.
+	Edges []*EventEdge `json:"edges"`
+	// What there is on either side of the page.
+	PageInfo *PageInfo `json:"pageInfo"`
 	// Events of the whole list; null for a search that would have to look at them all to know.
 	TotalCount *int `json:"totalCount,omitempty"`
 	// How many events were read from the event store for this page, since the read models hold them no more, or not yet.
@@ -159,27 +219,36 @@ type EventConnection struct {
 	Failure *string `json:"failure,omitempty"`
 }
 
+// An event in a list.
 type EventEdge struct {
-	Cursor string      `json:"cursor"`
-	Node   *AuditEvent `json:"node"`
+	// Its place in the list: the position of the event.
+	Cursor string `json:"cursor"`
+	// The event.
+	Node *AuditEvent `json:"node"`
 }
 
 // Which events are wanted. All parts must agree; one that is null or empty agrees with
 // every event. Lists are any of their values, at most 1,000.
 type EventFilter struct {
 	// Also families (order.*), and the aliases that are accepted at the door.
-	Types   []string `json:"types,omitempty"`
+	Types []string `json:"types,omitempty"`
+	// The instruments, by ticker.
 	Tickers []string `json:"tickers,omitempty"`
 	// By strategy, account, user and ticker also events that name none, but are of an order that does.
 	Strategies []string `json:"strategies,omitempty"`
-	Accounts   []string `json:"accounts,omitempty"`
-	Users      []string `json:"users,omitempty"`
-	Orders     []string `json:"orders,omitempty"`
+	// The accounts.
+	Accounts []string `json:"accounts,omitempty"`
+	// The users.
+	Users []string `json:"users,omitempty"`
+	// The orders.
+	Orders []string `json:"orders,omitempty"`
 	// What the event says that it is about; with both, as in the query entity.
 	EntityType *string `json:"entityType,omitempty"`
-	EntityID   *string `json:"entityId,omitempty"`
+	// Which thing the event says that it is about.
+	EntityID *string `json:"entityId,omitempty"`
 	// The window of occurredAt: from `after` on, and earlier than `before`.
-	After  *time.Time `json:"after,omitempty"`
+	After *time.Time `json:"after,omitempty"`
+	// The end of the window of occurredAt; it is not in it.
 	Before *time.Time `json:"before,omitempty"`
 	// True for the event, such as: slippage_bps > 5 && venue == "NASDAQ". At most 4 KiB; docs/filters.md has the language.
 	Expression *string `json:"expression,omitempty"`
@@ -189,102 +258,162 @@ type EventFilter struct {
 // quantities are best sent as strings inside data.
 type EventInput struct {
 	// The source's own id; derived from the content when left out.
-	EventID          *string        `json:"eventId,omitempty"`
-	EventType        string         `json:"eventType"`
-	OccurredAt       string         `json:"occurredAt"`
-	EntityType       *string        `json:"entityType,omitempty"`
-	EntityID         *string        `json:"entityId,omitempty"`
-	OrderID          *string        `json:"orderId,omitempty"`
-	ClientOrderID    *string        `json:"clientOrderId,omitempty"`
-	BrokerOrderID    *string        `json:"brokerOrderId,omitempty"`
-	ParentOrderID    *string        `json:"parentOrderId,omitempty"`
-	AccountID        *string        `json:"accountId,omitempty"`
-	UserID           *string        `json:"userId,omitempty"`
-	StrategyID       *string        `json:"strategyId,omitempty"`
-	Ticker           *string        `json:"ticker,omitempty"`
-	RecommendationID *string        `json:"recommendationId,omitempty"`
-	ComputationID    *string        `json:"computationId,omitempty"`
-	EvaluationID     *string        `json:"evaluationId,omitempty"`
-	ApprovalID       *string        `json:"approvalId,omitempty"`
-	SessionID        *string        `json:"sessionId,omitempty"`
-	Environment      *string        `json:"environment,omitempty"`
-	Version          *string        `json:"version,omitempty"`
-	Actor            *string        `json:"actor,omitempty"`
-	Path             []*HopInput    `json:"path,omitempty"`
-	CorrelationID    *string        `json:"correlationId,omitempty"`
-	CausationID      *string        `json:"causationId,omitempty"`
-	Clock            *ClockInput    `json:"clock,omitempty"`
-	Data             jsontext.Value `json:"data,omitempty"`
+	EventID *string `json:"eventId,omitempty"`
+	// Dotted, past tense: order.submitted. Aliases such as order_submitted are understood.
+	EventType string `json:"eventType"`
+	// When it happened, by the source's clock.
+	OccurredAt string `json:"occurredAt"`
+	// What kind of thing the event is about, such as venue.
+	EntityType *string `json:"entityType,omitempty"`
+	// Which one.
+	EntityID *string `json:"entityId,omitempty"`
+	// The order, whose chain the event belongs to.
+	OrderID *string `json:"orderId,omitempty"`
+	// FIX ClOrdID (11): the sender's id of the order.
+	ClientOrderID *string `json:"clientOrderId,omitempty"`
+	// FIX OrderID (37): the broker's or venue's id of the order.
+	BrokerOrderID *string `json:"brokerOrderId,omitempty"`
+	// The order of which this one is a slice.
+	ParentOrderID *string `json:"parentOrderId,omitempty"`
+	// Whose money; FIX Account (1).
+	AccountID *string `json:"accountId,omitempty"`
+	// The person.
+	UserID *string `json:"userId,omitempty"`
+	// The program or desk that decides.
+	StrategyID *string `json:"strategyId,omitempty"`
+	// The instrument; FIX Symbol (55).
+	Ticker *string `json:"ticker,omitempty"`
+	// What a strategy proposed.
+	RecommendationID *string `json:"recommendationId,omitempty"`
+	// The run of a model from which signals come.
+	ComputationID *string `json:"computationId,omitempty"`
+	// The run of the risk checks.
+	EvaluationID *string `json:"evaluationId,omitempty"`
+	// A person's consent to an order.
+	ApprovalID *string `json:"approvalId,omitempty"`
+	// The session of a user or a connection.
+	SessionID *string `json:"sessionId,omitempty"`
+	// Where the source runs, such as production.
+	Environment *string `json:"environment,omitempty"`
+	// The source's version.
+	Version *string `json:"version,omitempty"`
+	// Who or what did it.
+	Actor *string `json:"actor,omitempty"`
+	// The way the event took before it reaches us.
+	Path []*HopInput `json:"path,omitempty"`
+	// What all events of one business transaction share.
+	CorrelationID *string `json:"correlationId,omitempty"`
+	// The event that caused this one.
+	CausationID *string `json:"causationId,omitempty"`
+	// How far occurredAt can be trusted.
+	Clock *ClockInput `json:"clock,omitempty"`
+	// What is specific to the stage.
+	Data jsontext.Value `json:"data,omitempty"`
 	// Original bytes in base64.
 	Raw *string `json:"raw,omitempty"`
 }
 
+// An event, as it comes.
 type EventUpdate struct {
-	Cursor string      `json:"cursor"`
-	Event  *AuditEvent `json:"event"`
+	// Where to resume: give it as `after`.
+	Cursor string `json:"cursor"`
+	// What happened.
+	Event *AuditEvent `json:"event"`
 }
 
+// A station on the way of an event.
 type Hop struct {
-	Hop string     `json:"hop"`
-	In  *time.Time `json:"in,omitempty"`
+	// Its name.
+	Hop string `json:"hop"`
+	// When the event came in there.
+	In *time.Time `json:"in,omitempty"`
+	// When it left.
 	Out *time.Time `json:"out,omitempty"`
 }
 
+// A station on the way of an event.
 type HopInput struct {
-	Hop string  `json:"hop"`
-	In  *string `json:"in,omitempty"`
+	// Its name.
+	Hop string `json:"hop"`
+	// When the event came in there; RFC 3339 with a zone.
+	In *string `json:"in,omitempty"`
+	// When it left; RFC 3339 with a zone.
 	Out *string `json:"out,omitempty"`
 }
 
+// Events of an hour.
 type HourCount struct {
 	// 0 to 23, UTC.
-	Hour  int `json:"hour"`
+	Hour int `json:"hour"`
+	// How many.
 	Count int `json:"count"`
 }
 
+// What belongs to an instrument.
 type InstrumentView struct {
 	// The ticker.
-	ID     string           `json:"id"`
+	ID string `json:"id"`
+	// Its events, in the order of the log.
 	Events *EventConnection `json:"events"`
+	// Its orders, in the order in which they appeared.
 	Orders *OrderConnection `json:"orders"`
-	Stats  *OwnerStats      `json:"stats"`
+	// Counts and sums over all of it.
+	Stats *OwnerStats `json:"stats"`
 }
 
+// What is written: events, and the read models anew from the log.
 type Mutation struct {
 }
 
 // The state of an order, folded from its events.
 type Order struct {
-	OrderID    string      `json:"orderId"`
-	Status     OrderStatus `json:"status"`
-	Side       *string     `json:"side,omitempty"`
-	OrderType  *string     `json:"orderType,omitempty"`
-	Ticker     *string     `json:"ticker,omitempty"`
-	AccountID  *string     `json:"accountId,omitempty"`
-	StrategyID *string     `json:"strategyId,omitempty"`
-	UserID     *string     `json:"userId,omitempty"`
+	// The order's id.
+	OrderID string `json:"orderId"`
+	// Where it stands.
+	Status OrderStatus `json:"status"`
+	// BUY or SELL, or as the source says.
+	Side *string `json:"side,omitempty"`
+	// MARKET, LIMIT, or as the source says.
+	OrderType *string `json:"orderType,omitempty"`
+	// The instrument.
+	Ticker *string `json:"ticker,omitempty"`
+	// The account.
+	AccountID *string `json:"accountId,omitempty"`
+	// The strategy.
+	StrategyID *string `json:"strategyId,omitempty"`
+	// The user.
+	UserID *string `json:"userId,omitempty"`
 	// FIX OrderQty (38), as last replaced.
-	Quantity   *decimal.Decimal `json:"quantity,omitempty"`
+	Quantity *decimal.Decimal `json:"quantity,omitempty"`
+	// The worst price that it accepts.
 	LimitPrice *decimal.Decimal `json:"limitPrice,omitempty"`
 	// FIX CumQty (14).
 	CumQuantity decimal.Decimal `json:"cumQuantity"`
 	// FIX LeavesQty (151); null when the quantity is unknown.
 	LeavesQuantity *decimal.Decimal `json:"leavesQuantity,omitempty"`
 	// FIX AvgPx (6), to eight digits after the point; null before the first fill that names a price.
-	AvgPrice   *decimal.Decimal `json:"avgPrice,omitempty"`
-	Commission decimal.Decimal  `json:"commission"`
-	Events     int              `json:"events"`
-	Fills      int              `json:"fills"`
+	AvgPrice *decimal.Decimal `json:"avgPrice,omitempty"`
+	// Sum of the commissions that its events name.
+	Commission decimal.Decimal `json:"commission"`
+	// How many events name it.
+	Events int `json:"events"`
+	// How many executions it had.
+	Fills int `json:"fills"`
 	// Earliest and latest occurredAt.
 	FirstAt time.Time `json:"firstAt"`
-	LastAt  time.Time `json:"lastAt"`
+	// Latest occurredAt.
+	LastAt time.Time `json:"lastAt"`
 	// Earliest event that sends the order: received, routed, submitted, pending new. This and the next four are by occurredAt.
 	SubmittedAt *time.Time `json:"submittedAt,omitempty"`
-	AcceptedAt  *time.Time `json:"acceptedAt,omitempty"`
+	// Earliest event that says that it was accepted.
+	AcceptedAt *time.Time `json:"acceptedAt,omitempty"`
+	// Its first execution.
 	FirstFillAt *time.Time `json:"firstFillAt,omitempty"`
-	LastFillAt  *time.Time `json:"lastFillAt,omitempty"`
+	// Its last execution.
+	LastFillAt *time.Time `json:"lastFillAt,omitempty"`
 	// When it was over; if fills ended it, when the last of them was executed.
-	EndedAt   *time.Time      `json:"endedAt,omitempty"`
+	EndedAt *time.Time `json:"endedAt,omitempty"`
+	// How long its steps took.
 	Latencies *OrderLatencies `json:"latencies"`
 	// What is odd about the record of the order, as sorted codes. They accuse nobody:
 	// late recorders and wrong clocks leave the same traces as wrong trades. They are
@@ -300,15 +429,22 @@ type Order struct {
 	Odd []string `json:"odd"`
 }
 
+// Relay's connection: https://relay.dev/graphql/connections.htm
 type OrderConnection struct {
-	Edges      []*OrderEdge `json:"edges"`
-	PageInfo   *PageInfo    `json:"pageInfo"`
-	TotalCount int          `json:"totalCount"`
+	// The orders of the page, with their cursors.
+	Edges []*OrderEdge `json:"edges"`
+	// What there is on either side of the page.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// Orders of the whole list.
+	TotalCount int `json:"totalCount"`
 }
 
+// An order in a list.
 type OrderEdge struct {
+	// Its place in the list.
 	Cursor string `json:"cursor"`
-	Node   *Order `json:"node"`
+	// The order.
+	Node *Order `json:"node"`
 }
 
 // How long the steps of an order took; null while an end is unknown, negative when clocks disagree.
@@ -323,38 +459,59 @@ type OrderLatencies struct {
 
 // Counts and sums over everything that belongs to an account, a strategy, a user or an instrument.
 type OwnerStats struct {
+	// Events that belong to it.
 	Events int `json:"events"`
+	// Orders.
 	Orders int `json:"orders"`
-	Fills  int `json:"fills"`
+	// Executions.
+	Fills int `json:"fills"`
 	// Sum of price x quantity over the fills that name both.
-	Value      decimal.Decimal `json:"value"`
+	Value decimal.Decimal `json:"value"`
+	// Sum of the commissions that events name.
 	Commission decimal.Decimal `json:"commission"`
-	ByType     []*TypeCount    `json:"byType"`
-	FirstAt    time.Time       `json:"firstAt"`
-	LastAt     time.Time       `json:"lastAt"`
+	// Events by type.
+	ByType []*TypeCount `json:"byType"`
+	// Earliest occurredAt.
+	FirstAt time.Time `json:"firstAt"`
+	// Latest occurredAt.
+	LastAt time.Time `json:"lastAt"`
 }
 
+// What there is on either side of a page.
 type PageInfo struct {
-	HasNextPage     bool    `json:"hasNextPage"`
-	HasPreviousPage bool    `json:"hasPreviousPage"`
-	StartCursor     *string `json:"startCursor,omitempty"`
-	EndCursor       *string `json:"endCursor,omitempty"`
+	// There is more behind it.
+	HasNextPage bool `json:"hasNextPage"`
+	// There is more before it.
+	HasPreviousPage bool `json:"hasPreviousPage"`
+	// Give it as `before` for the page before this one.
+	StartCursor *string `json:"startCursor,omitempty"`
+	// Give it as `after` for the page behind this one.
+	EndCursor *string `json:"endCursor,omitempty"`
 }
 
 // An event that a read model could not take in, or one of the same order or stream that waits behind such a one.
 type ParkedEvent struct {
-	Projection string  `json:"projection"`
-	Position   string  `json:"position"`
-	Stream     string  `json:"stream"`
-	Revision   int     `json:"revision"`
-	EventType  *string `json:"eventType,omitempty"`
-	EventID    *string `json:"eventId,omitempty"`
-	OrderID    *string `json:"orderId,omitempty"`
-	Reason     string  `json:"reason"`
+	// The read model.
+	Projection string `json:"projection"`
+	// Its place in the log.
+	Position string `json:"position"`
+	// The stream that holds it.
+	Stream string `json:"stream"`
+	// Its number in the stream.
+	Revision int `json:"revision"`
+	// Its type.
+	EventType *string `json:"eventType,omitempty"`
+	// Its id.
+	EventID *string `json:"eventId,omitempty"`
+	// Its order.
+	OrderID *string `json:"orderId,omitempty"`
+	// Why it was parked.
+	Reason string `json:"reason"`
 }
 
 // Where a read model stands.
 type ProjectionStatus struct {
+	// The read model.
 	Name string `json:"name"`
 	// Raised when what the read model holds changes.
 	Version int `json:"version"`
@@ -363,8 +520,9 @@ type ProjectionStatus struct {
 	// The last event applied.
 	Position string `json:"position"`
 	// The last event of the log.
-	Head     string `json:"head"`
-	CaughtUp bool   `json:"caughtUp"`
+	Head string `json:"head"`
+	// Whether it has come to the end of the log.
+	CaughtUp bool `json:"caughtUp"`
 	// Events of the log in the read model.
 	Events int `json:"events"`
 	// Events of the log that are not in the read model yet; at most 10,000 are counted.
@@ -389,9 +547,12 @@ type Query struct {
 
 // A rebuild of a read model, under way or over.
 type Rebuild struct {
-	ID         string       `json:"id"`
-	Projection string       `json:"projection"`
-	State      RebuildState `json:"state"`
+	// The id of the request.
+	ID string `json:"id"`
+	// The read model.
+	Projection string `json:"projection"`
+	// How far it has come.
+	State RebuildState `json:"state"`
 	// Events per second at most; null: no limit.
 	Rate *int `json:"rate,omitempty"`
 	// The generation that is built; null before it begins.
@@ -415,57 +576,84 @@ type Rebuild struct {
 	// For DONE: whether the new build equals the one it replaced.
 	Equal *bool `json:"equal,omitempty"`
 	// For FAILED: why.
-	Error     *string    `json:"error,omitempty"`
-	QueuedAt  time.Time  `json:"queuedAt"`
-	UpdatedAt time.Time  `json:"updatedAt"`
-	EndedAt   *time.Time `json:"endedAt,omitempty"`
+	Error *string `json:"error,omitempty"`
+	// When it was asked for.
+	QueuedAt time.Time `json:"queuedAt"`
+	// When this was written.
+	UpdatedAt time.Time `json:"updatedAt"`
+	// When it was over.
+	EndedAt *time.Time `json:"endedAt,omitempty"`
 }
 
 // The answer to one event.
 type Receipt struct {
-	EventID *string       `json:"eventId,omitempty"`
-	Status  ReceiptStatus `json:"status"`
+	// The event's id, given or derived.
+	EventID *string `json:"eventId,omitempty"`
+	// What became of it.
+	Status ReceiptStatus `json:"status"`
 	// For REJECTED, where its bytes are kept.
-	Stream   *string `json:"stream,omitempty"`
-	Revision *int    `json:"revision,omitempty"`
+	Stream *string `json:"stream,omitempty"`
+	// Its number in the stream.
+	Revision *int `json:"revision,omitempty"`
 	// A place in the log at which the event is certainly visible; serves as a cursor.
-	Position *string       `json:"position,omitempty"`
-	Error    *ReceiptError `json:"error,omitempty"`
+	Position *string `json:"position,omitempty"`
+	// For REJECTED: why.
+	Error *ReceiptError `json:"error,omitempty"`
 }
 
+// Why an event was rejected.
 type ReceiptError struct {
+	// Stable: missing, invalid, wrong_type, too_large, id_conflict, malformed.
 	Code string `json:"code"`
 	// The path of the field at fault.
-	Field   *string `json:"field,omitempty"`
-	Message string  `json:"message"`
+	Field *string `json:"field,omitempty"`
+	// For people.
+	Message string `json:"message"`
 }
 
+// Events of a stage.
 type StageCount struct {
+	// The stage.
 	Stage Stage `json:"stage"`
-	Count int   `json:"count"`
+	// How many.
+	Count int `json:"count"`
 }
 
 // The distribution of a stage's latencies. Mean, min and max are exact; the quantiles
 // (nearest rank) are within 1/32. All are null while there are only negative ones.
 type StageLatency struct {
+	// The stage.
 	Stage Stage `json:"stage"`
-	Count int   `json:"count"`
+	// Latencies of zero and more.
+	Count int `json:"count"`
 	// Latencies below zero, where clocks disagree; they count nowhere else.
-	Negative int            `json:"negative"`
-	Min      *time.Duration `json:"min,omitempty"`
-	Max      *time.Duration `json:"max,omitempty"`
-	Mean     *time.Duration `json:"mean,omitempty"`
-	P50      *time.Duration `json:"p50,omitempty"`
-	P90      *time.Duration `json:"p90,omitempty"`
-	P99      *time.Duration `json:"p99,omitempty"`
-	P999     *time.Duration `json:"p999,omitempty"`
+	Negative int `json:"negative"`
+	// The shortest.
+	Min *time.Duration `json:"min,omitempty"`
+	// The longest.
+	Max *time.Duration `json:"max,omitempty"`
+	// The mean.
+	Mean *time.Duration `json:"mean,omitempty"`
+	// The median.
+	P50 *time.Duration `json:"p50,omitempty"`
+	// 90 of 100 are at most so long.
+	P90 *time.Duration `json:"p90,omitempty"`
+	// 99 of 100 are at most so long.
+	P99 *time.Duration `json:"p99,omitempty"`
+	// 999 of 1,000 are at most so long.
+	P999 *time.Duration `json:"p999,omitempty"`
 }
 
+// What belongs to a strategy.
 type StrategyView struct {
-	ID     string           `json:"id"`
+	// Its id.
+	ID string `json:"id"`
+	// Its events, in the order of the log.
 	Events *EventConnection `json:"events"`
+	// Its orders, in the order in which they appeared.
 	Orders *OrderConnection `json:"orders"`
-	Stats  *OwnerStats      `json:"stats"`
+	// Counts and sums over all of it.
+	Stats *OwnerStats `json:"stats"`
 }
 
 // Each update carries its cursor. A subscription opened with `after` begins behind
@@ -475,35 +663,56 @@ type StrategyView struct {
 type Subscription struct {
 }
 
+// Events of a type.
 type TypeCount struct {
+	// The type.
 	EventType string `json:"eventType"`
-	Count     int    `json:"count"`
+	// How many.
+	Count int `json:"count"`
 }
 
+// What belongs to a user.
 type UserView struct {
-	ID     string           `json:"id"`
+	// Its id.
+	ID string `json:"id"`
+	// Its events, in the order of the log.
 	Events *EventConnection `json:"events"`
+	// Its orders, in the order in which they appeared.
 	Orders *OrderConnection `json:"orders"`
-	Stats  *OwnerStats      `json:"stats"`
+	// Counts and sums over all of it.
+	Stats *OwnerStats `json:"stats"`
 }
 
 // FIX OrdStatus (tag 39).
 type OrderStatus string
 
 const (
-	OrderStatusPendingNew      OrderStatus = "PENDING_NEW"
-	OrderStatusNew             OrderStatus = "NEW"
+	// Sent, not yet acknowledged.
+	OrderStatusPendingNew OrderStatus = "PENDING_NEW"
+	// Accepted, nothing executed.
+	OrderStatusNew OrderStatus = "NEW"
+	// Executed in part, open.
 	OrderStatusPartiallyFilled OrderStatus = "PARTIALLY_FILLED"
-	OrderStatusFilled          OrderStatus = "FILLED"
-	OrderStatusDoneForDay      OrderStatus = "DONE_FOR_DAY"
-	OrderStatusCanceled        OrderStatus = "CANCELED"
-	OrderStatusPendingCancel   OrderStatus = "PENDING_CANCEL"
-	OrderStatusStopped         OrderStatus = "STOPPED"
-	OrderStatusRejected        OrderStatus = "REJECTED"
-	OrderStatusSuspended       OrderStatus = "SUSPENDED"
-	OrderStatusCalculated      OrderStatus = "CALCULATED"
-	OrderStatusExpired         OrderStatus = "EXPIRED"
-	OrderStatusPendingReplace  OrderStatus = "PENDING_REPLACE"
+	// Executed in full.
+	OrderStatusFilled OrderStatus = "FILLED"
+	// Over for this day.
+	OrderStatusDoneForDay OrderStatus = "DONE_FOR_DAY"
+	// Ended by a cancellation.
+	OrderStatusCanceled OrderStatus = "CANCELED"
+	// A cancellation was asked for.
+	OrderStatusPendingCancel OrderStatus = "PENDING_CANCEL"
+	// An execution is guaranteed, not yet reported.
+	OrderStatusStopped OrderStatus = "STOPPED"
+	// Refused.
+	OrderStatusRejected OrderStatus = "REJECTED"
+	// Not working for now.
+	OrderStatusSuspended OrderStatus = "SUSPENDED"
+	// Over for this day, commissions and settlement known.
+	OrderStatusCalculated OrderStatus = "CALCULATED"
+	// Ended by its time in force.
+	OrderStatusExpired OrderStatus = "EXPIRED"
+	// A change was asked for.
+	OrderStatusPendingReplace OrderStatus = "PENDING_REPLACE"
 	// Events name the order, none tells its state.
 	OrderStatusUnknown OrderStatus = "UNKNOWN"
 )
@@ -568,6 +777,7 @@ func (e OrderStatus) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// How far a rebuild has come.
 type RebuildState string
 
 const (
@@ -640,12 +850,16 @@ func (e RebuildState) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// What became of an event that was sent.
 type ReceiptStatus string
 
 const (
-	ReceiptStatusRecorded  ReceiptStatus = "RECORDED"
+	// It is durable.
+	ReceiptStatusRecorded ReceiptStatus = "RECORDED"
+	// It was recorded before, with the same content.
 	ReceiptStatusDuplicate ReceiptStatus = "DUPLICATE"
-	ReceiptStatusRejected  ReceiptStatus = "REJECTED"
+	// It could not be understood, and is kept as it came.
+	ReceiptStatusRejected ReceiptStatus = "REJECTED"
 )
 
 var AllReceiptStatus = []ReceiptStatus{
@@ -762,14 +976,22 @@ func (e Seal) MarshalJSON() ([]byte, error) {
 type Stage string
 
 const (
-	StageSignal         Stage = "SIGNAL"
+	// What a model computed.
+	StageSignal Stage = "SIGNAL"
+	// What a strategy proposed.
 	StageRecommendation Stage = "RECOMMENDATION"
-	StageRisk           Stage = "RISK"
-	StageApproval       Stage = "APPROVAL"
-	StageOrder          Stage = "ORDER"
-	StageExecution      Stage = "EXECUTION"
-	StagePosition       Stage = "POSITION"
-	StageOther          Stage = "OTHER"
+	// What the risk checks said.
+	StageRisk Stage = "RISK"
+	// What people consented to.
+	StageApproval Stage = "APPROVAL"
+	// What was sent, accepted, changed or ended.
+	StageOrder Stage = "ORDER"
+	// What was traded.
+	StageExecution Stage = "EXECUTION"
+	// What is held since.
+	StagePosition Stage = "POSITION"
+	// What belongs to no step.
+	StageOther Stage = "OTHER"
 )
 
 var AllStage = []Stage{

@@ -21,7 +21,9 @@ import (
 // MarshalTime writes RFC 3339 in UTC with up to nine digits after the second.
 func MarshalTime(t time.Time) graphql.Marshaler {
 	return graphql.WriterFunc(func(w io.Writer) {
-		_, _ = io.WriteString(w, strconv.Quote(t.UTC().Format(time.RFC3339Nano)))
+		text := append(make([]byte, 0, len(time.RFC3339Nano)+2), '"')
+		text = append(t.UTC().AppendFormat(text, time.RFC3339Nano), '"')
+		_, _ = w.Write(text)
 	})
 }
 

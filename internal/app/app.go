@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tradetrail/tradetrail/graph"
+	"github.com/tradetrail/tradetrail/graph/graphiql"
 	"github.com/tradetrail/tradetrail/ingest"
 	"github.com/tradetrail/tradetrail/internal/authz"
 	"github.com/tradetrail/tradetrail/internal/config"
@@ -213,7 +214,11 @@ func (a *App) open() ([]component, error) {
 		}
 	}
 	guarded, door := authz.NewViews(set, policy), authz.NewRecorder(recorder, policy)
-	handler := a.routes(door, graph.NewServer(door, guarded, a.log), makeBackup, checks)
+	page, err := graphiql.New()
+	if err != nil {
+		return nil, err
+	}
+	handler := a.routes(door, graph.NewServer(door, guarded, a.log), page, makeBackup, checks)
 	a.handler.Store(&handler)
 
 	components := []component{{name: "projections", run: projection.Run}}
@@ -226,13 +231,15 @@ func (a *App) open() ([]component, error) {
 	return components, nil
 }
 
-func (a *App) routes(recorder *authz.Recorder, graphql http.Handler, makeBackup rest.MakeBackup, checks []rest.Check) http.Handler {
+func (a *App) routes(recorder *authz.Recorder, graphql, page http.Handler, makeBackup rest.MakeBackup, checks []rest.Check) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", rest.Alive(a.log))
 	mux.Handle("GET /readyz", rest.Ready(checks, a.log))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
 	mux.Handle("POST /v1/events", rest.Events(recorder, a.log))
 	mux.Handle("/graphql", a.endWithStreams(http.MaxBytesHandler(graphql, ingest.MaxBodyBytes)))
+	mux.Handle("/graphiql", page)
+	mux.Handle("/graphiql/", page)
 	mux.Handle("POST /admin/backup", a.endAtStop(rest.Backup(makeBackup, a.log)))
 	mux.Handle("GET /{$}", rest.Index(a.log))
 

@@ -252,7 +252,7 @@ func TestGraphQL_Errors(t *testing.T) {
 		`{` + many(1001, `a%d: projections { name } `) + `}`:           {"COMPLEXITY_LIMIT_EXCEEDED", ""},
 		`{ nothing }`: {"GRAPHQL_VALIDATION_FAILED", ""},
 		`{`:           {"GRAPHQL_PARSE_FAILED", ""},
-		`mutation { record(events: [{eventType: "x", occurredAt: "2026-03-02T14:30:00Z", data: {price: 1.5}}]) { status } }`: {"invalid", ""},
+		`mutation { record(events: [{eventType: "x", occurredAt: "2026-03-02T14:30:00Z", data: {price: 1.5}}]) { status } }`: {"invalid", "events.0.data"},
 	} {
 		_, code, field := r.graphql(query, nil)
 		assert.Equal(t, want, [2]string{code, field}, query)
@@ -319,7 +319,14 @@ func TestHTTP_Borders(t *testing.T) {
 	// Queries may come by GET, mutations may not.
 	assert.Equal(t, http.StatusOK, r.get("/graphql?query=%7Bprojections%7Bname%7D%7D").status)
 	a := r.get("/graphql?query=mutation%7Brebuild(projection:%22users%22)%7Bname%7D%7D")
-	assert.NotEqual(t, http.StatusOK, a.status)
+	assert.Equal(t, http.StatusMethodNotAllowed, a.status)
+	// Neither API nor page can be framed, nor taken for something else.
+	for _, path := range []string{"/graphql?query=%7Bprojections%7Bname%7D%7D", "/graphiql", "/graphiql/graphiql.js"} {
+		a := r.get(path)
+		assert.Equal(t, http.StatusOK, a.status, path)
+		assert.Contains(t, a.header.Get("Content-Security-Policy"), "frame-ancestors 'none'", path)
+		assert.Equal(t, "nosniff", a.header.Get("X-Content-Type-Options"), path)
+	}
 	assert.NoError(t, r.stop())
 }
 

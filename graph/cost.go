@@ -1,0 +1,79 @@
+package graph
+
+import (
+	"math"
+
+	"github.com/tradetrail/tradetrail/graph/generated"
+	"github.com/tradetrail/tradetrail/graph/model"
+	"github.com/tradetrail/tradetrail/projections/views"
+)
+
+// What fields weigh in the complexity of an operation: 1 for each field, times the
+// items of a list, and more for what costs more than to be written down.
+const (
+	// maxComplexity lets pass 20 pages of 50 events with all their fields, or three
+	// full pages of 1,000 with a few; a million items are far beyond.
+	maxComplexity = 50_000
+
+	readWeight   = 50    // a way to Redis
+	searchWeight = 5_000 // may read as many events as views.MaxExamined says
+	hashWeight   = 1_500 // reads a whole view, and holds its writing back
+	manyViews    = 11    // items of a list of read models
+	manyEvents   = 20    // events of an order's chain, as a rule
+	manyParked   = 100
+)
+
+// weigh sets what gqlgen can't know of the schema.
+func weigh(c *generated.ComplexityRoot) {
+	c.Query.Chain = func(children int, _ string, _ *string) int { return readWeight + children }
+	c.Query.Order = func(children int, _ string, _ *string) int { return readWeight + children }
+	c.Query.Account = func(children int, _ string, _ *string) int { return readWeight + children }
+	c.Query.Strategy = func(children int, _ string, _ *string) int { return readWeight + children }
+	c.Query.User = func(children int, _ string, _ *string) int { return readWeight + children }
+	c.Query.Instrument = func(children int, _ string, _ *string) int { return readWeight + children }
+	c.Query.Entity = func(children int, _, _ string, _ *string) int { return readWeight + children }
+	c.Query.Daily = func(children int, _ string, _ *string) int { return readWeight + children }
+	c.Query.Latencies = func(children int, _ *string) int { return readWeight + times(children, manyViews) }
+	c.Query.Events = func(children int, _ *model.EventFilter, first *int, _ *string, last *int, _, _ *string) int {
+		return searchWeight + page(children, first, last)
+	}
+	c.Query.Projections = func(children int) int { return readWeight + times(children, manyViews) }
+	c.Query.Rebuilds = func(children int) int { return readWeight + times(children, manyViews) }
+	c.Query.Parked = func(children int, _ *string) int { return readWeight + times(children, manyParked) }
+
+	c.Chain.Events = func(children int) int { return times(children, manyEvents) }
+	c.ProjectionStatus.Hash = func(children int) int { return hashWeight + children }
+	c.ChainUpdate.Chain = func(children int) int { return readWeight + children }
+
+	connection := func(children int, first *int, _ *string, last *int, _ *string) int {
+		return readWeight + page(children, first, last)
+	}
+	c.AccountView.Events, c.AccountView.Orders = connection, connection
+	c.StrategyView.Events, c.StrategyView.Orders = connection, connection
+	c.UserView.Events, c.UserView.Orders = connection, connection
+	c.InstrumentView.Events, c.InstrumentView.Orders = connection, connection
+	c.EntityTrail.Events = connection
+}
+
+// page is what a page's items weigh together. A size that no page has is refused
+// before anything is read, with a better error than this one.
+func page(children int, first, last *int) int {
+	size := defaultPage
+	switch {
+	case first != nil && last != nil:
+		size = min(*first, *last)
+	case first != nil:
+		size = *first
+	case last != nil:
+		size = *last
+	}
+	return times(children, min(max(size, 1), views.MaxPage))
+}
+
+// times does not overflow; a sum of a few such does not either.
+func times(a, b int) int {
+	if a > math.MaxInt32/b {
+		return math.MaxInt32
+	}
+	return a * b
+}
