@@ -213,7 +213,8 @@ func (a *App) open() ([]component, error) {
 		}
 	}
 	guarded, door := authz.NewViews(set, policy), authz.NewRecorder(recorder, policy)
-	handler := a.routes(door, graph.NewServer(door, guarded, a.log), makeBackup, checks)
+	audit := rest.NewAudit(guarded, a.log, buildVersion(), rest.DefaultAuditLimits())
+	handler := a.routes(door, graph.NewServer(door, guarded, a.log), audit, makeBackup, checks)
 	a.handler.Store(&handler)
 
 	components := []component{{name: "projections", run: projection.Run}}
@@ -226,13 +227,16 @@ func (a *App) open() ([]component, error) {
 	return components, nil
 }
 
-func (a *App) routes(recorder *authz.Recorder, graphql http.Handler, makeBackup rest.MakeBackup, checks []rest.Check) http.Handler {
+func (a *App) routes(recorder *authz.Recorder, graphql, audit http.Handler, makeBackup rest.MakeBackup, checks []rest.Check) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", rest.Alive(a.log))
 	mux.Handle("GET /readyz", rest.Ready(checks, a.log))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
 	mux.Handle("POST /v1/events", rest.Events(recorder, a.log))
 	mux.Handle("/graphql", a.endWithStreams(http.MaxBytesHandler(graphql, ingest.MaxBodyBytes)))
+	mux.Handle("/audit/", audit)
+	mux.Handle("/audit/live", a.endAtStop(audit))
+	mux.Handle("/openapi.json", audit)
 	mux.Handle("POST /admin/backup", a.endAtStop(rest.Backup(makeBackup, a.log)))
 	mux.Handle("GET /{$}", rest.Index(a.log))
 
@@ -242,7 +246,7 @@ func (a *App) routes(recorder *authz.Recorder, graphql http.Handler, makeBackup 
 	}, []string{"code", "method"})
 	a.registry.MustRegister(seconds)
 	// Browsers may be led here by pages of other sites: what they send is refused.
-	return promhttp.InstrumentHandlerDuration(seconds, a.ourHost(http.NewCrossOriginProtection().Handler(asDeveloper(mux))))
+	return promhttp.InstrumentHandlerDuration(seconds, rest.Secure(a.ourHost(http.NewCrossOriginProtection().Handler(asDeveloper(mux)))))
 }
 
 // asDeveloper makes every request one of the local developer's, until there is

@@ -28,6 +28,7 @@ type Found struct {
 	Events   []domain.Located // in the order of the log, or against it
 	More     bool             // the search stopped before the end of the log: at its limit, or after MaxExamined events
 	Reached  domain.Position  // where it stopped: another search goes on behind it
+	UpTo     domain.Position  // where the views stood: what came later was not looked at
 	Examined int              // events that were read
 	Archived int              // of these, from the event store
 	Total    int64            // how many there are in all, if TotalKnown
@@ -64,7 +65,7 @@ func (s *Set) Search(ctx context.Context, q Query) (Found, error) {
 	if !half {
 		matcher = matcher.Without(filter.Entity)
 	}
-	var found Found
+	found := Found{UpTo: join.upTo}
 	found.Total, found.TotalKnown = total, q.Expression == "" && q.Filter.After.IsZero() && q.Filter.Before.IsZero() && len(join.all) == 1 && !join.over && !half
 	for !found.More {
 		places, err := join.next(ctx, min(examinedAtOnce, MaxExamined-found.Examined))
