@@ -143,8 +143,12 @@ func (v *Views) checkSearch(ctx context.Context, q views.Query) error {
 		kind string
 		ids  []string
 	}{
-		{views.Accounts, q.Accounts}, {views.Strategies, q.Strategies}, {views.Users, q.Users},
-		{views.Instruments, q.Tickers}, {views.Chains, orderKeys(q.Orders)}, {kind, entities},
+		{views.Accounts, q.Accounts},
+		{views.Strategies, q.Strategies},
+		{views.Users, q.Users},
+		{views.Instruments, q.Tickers},
+		{views.Chains, orderKeys(q.Orders)},
+		{kind, entities},
 	} {
 		if len(limit.ids) == 0 {
 			continue

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/shopspring/decimal"
@@ -19,7 +18,7 @@ type chainBody struct {
 	OrderID string             `json:"order_id"`
 	Status  domain.OrderStatus `json:"status"`
 	Order   orderBody          `json:"order"`
-	Latency time.Duration      `json:"latency_ns,format:nano"` // from the first event to the last
+	Latency nanoseconds        `json:"latency_ns"` // from the first event to the last
 	Events  []entry            `json:"events"`
 }
 
@@ -27,19 +26,16 @@ type chainBody struct {
 type orderBody struct {
 	domain.Order
 
-	Leaves    decimal.NullDecimal            `json:"leaves_quantity,omitzero"`
-	AvgPrice  decimal.NullDecimal            `json:"avg_price,omitzero"`
-	Latencies map[domain.OrderStep]nanoField `json:"latencies_ns,omitempty"`
+	Leaves    decimal.NullDecimal              `json:"leaves_quantity,omitzero"`
+	AvgPrice  decimal.NullDecimal              `json:"avg_price,omitzero"`
+	Latencies map[domain.OrderStep]nanoseconds `json:"latencies_ns,omitempty"`
 }
 
-// nanoField is a number of nanoseconds.
-type nanoField int64
-
 func orderBodyOf(o domain.Order) orderBody {
-	body := orderBody{Order: o, Leaves: o.Leaves(), AvgPrice: o.AvgPrice(), Latencies: make(map[domain.OrderStep]nanoField)}
+	body := orderBody{Order: o, Leaves: o.Leaves(), AvgPrice: o.AvgPrice(), Latencies: make(map[domain.OrderStep]nanoseconds)}
 	for _, step := range domain.OrderSteps() {
 		if d, ok := o.Latency(step); ok {
-			body.Latencies[step] = nanoField(d)
+			body.Latencies[step] = nanoseconds(d)
 		}
 	}
 	return body
@@ -63,11 +59,12 @@ func (a *Audit) chain(w http.ResponseWriter, r *http.Request, _ query) error {
 	entries := make([]entry, len(chain.Steps))
 	for i, step := range chain.Steps {
 		entries[i] = entryOf(step.Located)
-		entries[i].Stage, entries[i].Latency = step.Stage, &chain.Steps[i].LatencyFromPrevious
+		latency := nanoseconds(step.LatencyFromPrevious)
+		entries[i].Stage, entries[i].Latency = step.Stage, &latency
 	}
 	var body []byte
 	if media == mediaJSON {
-		body, err = json.Marshal(chainBody{chain.Order.ID, chain.Order.Status, orderBodyOf(chain.Order), chain.LatencyTotal(), entries}, json.Deterministic(true))
+		body, err = json.Marshal(chainBody{chain.Order.ID, chain.Order.Status, orderBodyOf(chain.Order), nanoseconds(chain.LatencyTotal()), entries}, json.Deterministic(true))
 	} else {
 		f := lasting(media)
 		media = f.media

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -48,7 +47,7 @@ func appendCSV(b []byte, e entry, steps bool) ([]byte, error) {
 	}
 	if steps {
 		b = append(appendCell(b, string(e.Stage)), ',')
-		b = append(strconv.AppendInt(b, int64(*e.Latency/time.Nanosecond), 10), ',')
+		b = append(strconv.AppendInt(b, int64(*e.Latency), 10), ',')
 	}
 	cells := []string{
 		e.ID, string(e.Type), timeText(e.OccurredAt), recorded, e.EntityType, e.EntityID,

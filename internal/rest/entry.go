@@ -1,8 +1,6 @@
 package rest
 
 import (
-	"time"
-
 	"github.com/go-json-experiment/json"
 
 	"github.com/tradetrail/tradetrail/domain"
@@ -14,8 +12,8 @@ const sealRecorded = "RECORDED"
 // entry is an event in an answer: the canonical event and where it is kept, in a
 // chain with its step.
 type entry struct {
-	Stage   domain.Stage   `json:"stage,omitzero"`
-	Latency *time.Duration `json:"latency_ns,omitzero,format:nano"`
+	Stage   domain.Stage `json:"stage,omitzero"`
+	Latency *nanoseconds `json:"latency_ns,omitzero"`
 	*domain.Event
 
 	Stream   string `json:"stream"`
@@ -23,6 +21,9 @@ type entry struct {
 	Position string `json:"position"`
 	Seal     string `json:"seal"`
 }
+
+// nanoseconds is a length of time as it stands in answers.
+type nanoseconds int64
 
 func entryOf(e domain.Located) entry {
 	return entry{Event: e.Event, Stream: e.Stream, Revision: e.Revision, Position: e.Position.String(), Seal: sealRecorded}

@@ -31,7 +31,7 @@ func heatmapParameters() []string {
 type heatmapBody struct {
 	From   time.Time     `json:"from"`
 	To     time.Time     `json:"to"`
-	Bucket time.Duration `json:"bucket_ns,format:nano"`
+	Bucket nanoseconds   `json:"bucket_ns"`
 	Total  int           `json:"total"`
 	Cells  []heatmapCell `json:"cells"` // those that are not 0, by time, then kind
 }
@@ -51,6 +51,7 @@ func (a *Audit) heatmap(w http.ResponseWriter, r *http.Request, q query) error {
 	if err != nil {
 		return err
 	}
+	bucket := time.Duration(out.Bucket)
 	type cell struct {
 		bucket int64
 		kind   string
@@ -65,13 +66,13 @@ func (a *Audit) heatmap(w http.ResponseWriter, r *http.Request, q query) error {
 			return inParameter(err)
 		}
 		for _, e := range found.Events {
-			counts[cell{int64(e.OccurredAt.Sub(out.From) / out.Bucket), kindOf(e)}]++
+			counts[cell{int64(e.OccurredAt.Sub(out.From) / bucket), kindOf(e)}]++
 			out.Total++
 		}
 		more, search.After = found.More, found.Reached
 	}
 	for c, n := range maps.All(counts) {
-		out.Cells = append(out.Cells, heatmapCell{out.From.Add(time.Duration(c.bucket) * out.Bucket), c.kind, n})
+		out.Cells = append(out.Cells, heatmapCell{out.From.Add(time.Duration(c.bucket) * bucket), c.kind, n})
 	}
 	slices.SortFunc(out.Cells, func(a, b heatmapCell) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Kind, b.Kind)) })
 	body, err := json.Marshal(out)
@@ -94,16 +95,18 @@ func (a *Audit) heatmapOf(q query) (heatmapBody, views.Query, error) {
 	if out.To, err = q.neededMoment("to"); err != nil {
 		return heatmapBody{}, views.Query{}, err
 	}
-	if out.Bucket, err = q.span("bucket"); err != nil {
+	bucket, err := q.span("bucket")
+	if err != nil {
 		return heatmapBody{}, views.Query{}, err
 	}
-	if out.Bucket == 0 {
-		out.Bucket = defaultBucket
+	if bucket == 0 {
+		bucket = defaultBucket
 	}
+	out.Bucket = nanoseconds(bucket)
 	if !out.To.After(out.From) {
 		return heatmapBody{}, views.Query{}, domain.Rejectf(domain.CodeInvalid, "to", "must be after from")
 	}
-	if (out.To.Sub(out.From)-1)/out.Bucket >= maxBuckets {
+	if (out.To.Sub(out.From)-1)/bucket >= maxBuckets {
 		return heatmapBody{}, views.Query{}, domain.Rejectf(domain.CodeTooLarge, "bucket", "makes more than %d buckets", maxBuckets)
 	}
 	f.After, f.Before = out.From, out.To

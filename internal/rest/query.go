@@ -143,10 +143,10 @@ func parseSpan(text string) (time.Duration, error) {
 			continue
 		}
 		n, err := strconv.ParseUint(digits, 10, 31)
-		if err != nil || time.Duration(n) > maxSpan/unit { //nolint:gosec // 31 bits
+		if err != nil || time.Duration(n) > maxSpan/unit {
 			return 0, fmt.Errorf("%q days or weeks", digits)
 		}
-		return time.Duration(n) * unit, nil //nolint:gosec // 31 bits
+		return time.Duration(n) * unit, nil
 	}
 	return time.ParseDuration(text)
 }
