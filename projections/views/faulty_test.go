@@ -2,7 +2,9 @@ package views_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -85,33 +87,23 @@ func (c *canceller) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 	}
 }
 
-// onCommand does something before each command of one name.
-type onCommand struct {
-	mu   sync.Mutex
-	name string
+// onRead does something before each pipeline that reads rows of one view.
+type onRead struct {
+	view string
 	what func()
 }
 
-func (o *onCommand) do(name string, what func()) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.name, o.what = name, what
-}
+func (o onRead) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-func (o *onCommand) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (o onRead) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
 
-func (o *onCommand) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		o.mu.Lock()
-		name, what := o.name, o.what
-		o.mu.Unlock()
-		if what != nil && cmd.Name() == name {
-			what()
+func (o onRead) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool {
+			return cmd.Name() == "hmget" && strings.Contains(fmt.Sprint(cmd.Args()...), "{"+o.view+":")
+		}) {
+			o.what()
 		}
-		return next(ctx, cmd)
+		return next(ctx, cmds)
 	}
-}
-
-func (o *onCommand) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
 }

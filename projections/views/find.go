@@ -41,7 +41,7 @@ type Found struct {
 // MaxExamined bounds the events that one search reads.
 const MaxExamined = 10_000
 
-// examinedAtOnce is how many events are read in one round trip.
+// examinedAtOnce is the most events that are read in one round trip.
 const examinedAtOnce = 256
 
 // Search finds events. Accounts, strategies, users, instruments, orders, entities
@@ -67,8 +67,10 @@ func (s *Set) Search(ctx context.Context, q Query) (Found, error) {
 	}
 	found := Found{UpTo: join.upTo}
 	found.Total, found.TotalKnown = total, q.Expression == "" && q.Filter.After.IsZero() && q.Filter.Before.IsZero() && len(join.all) == 1 && !join.over && !half
-	for !found.More {
-		places, err := join.next(ctx, min(examinedAtOnce, MaxExamined-found.Examined))
+	// As many as are asked for first, and one to know whether there are more; then
+	// more and more, since few of them seem to be wanted.
+	for atOnce := min(limit+1, examinedAtOnce); !found.More; atOnce = min(2*atOnce, examinedAtOnce) {
+		places, err := join.next(ctx, min(atOnce, MaxExamined-found.Examined))
 		if err != nil {
 			return Found{}, err
 		}

@@ -152,17 +152,15 @@ func TestFollow_ChainReadWhileItGrows(t *testing.T) {
 		writer := openSet(t, r.Client, nil)
 		require.NoError(t, writer.Apply(t.Context(), viewstest.SliceOf(log, 0, 2)))
 		client := r.Dial(t)
-		hook := &onCommand{}
-		viewstest.Hook(client, hook)
-		set := replica(t, client, nil)
 		var lists atomic.Int64
-		hook.do("hget", func() {
+		viewstest.Hook(client, onRead{views.Chains, func() {
 			// Two lists are read twice: the first time shows what else to listen to.
 			// Now the order's own has been read again, and that of R has not.
 			if lists.Add(1) == 4 {
 				assert.NoError(t, writer.Apply(t.Context(), viewstest.SliceOf(log, 2, 4)))
 			}
-		})
+		}})
+		set := replica(t, client, nil)
 		reader := followChain(t, set, "O", &domain.Position{})
 		first := slices.Clone(reader.until(2))
 		assert.Equal(t, []domain.Position{log[0].Position, log[1].Position}, first)

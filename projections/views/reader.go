@@ -50,7 +50,7 @@ func (s *Set) chainEvents(ctx context.Context, order string) (located, error) {
 	if err != nil {
 		return located{}, err
 	}
-	return read(ctx, s, slot, func(live *Generation, _ *pulse) (located, error) {
+	return read(ctx, s, slot, func(live *Generation, p *pulse) (located, error) {
 		// A chain is in several lists, which grow while they are read. What came after
 		// the cursor is left out: else an event could be there and one before it not,
 		// and a follower would go past it.
@@ -59,46 +59,69 @@ func (s *Set) chainEvents(ctx context.Context, order string) (located, error) {
 			return located{}, err
 		}
 		var found located
-		fetch := func(ref domain.Ref) ([]domain.Located, error) {
-			linked, err := s.linked(ctx, live, refTopic(ref), upTo.Position)
-			for p := range linked.archived {
-				found.fromStore(p)
+		fetch := func(refs []domain.Ref) ([][]domain.Located, error) {
+			linked, archived, err := s.linked(ctx, live, p, refs, upTo.Position)
+			for at := range archived {
+				found.fromStore(at)
 			}
-			return linked.events, err
+			return linked, err
 		}
-		own, err := fetch(domain.Ref{Kind: domain.KindOrder, ID: order})
-		if err != nil || len(own) == 0 {
+		own, err := fetch([]domain.Ref{{Kind: domain.KindOrder, ID: order}})
+		if err != nil || len(own[0]) == 0 {
 			return located{}, err
 		}
-		found.events, err = domain.CollectChain(order, own, func(refs []domain.Ref) ([][]domain.Located, error) {
-			all := make([][]domain.Located, 0, len(refs))
-			for _, ref := range refs {
-				events, err := fetch(ref)
-				if err != nil {
-					return nil, err
-				}
-				all = append(all, events)
-			}
-			return all, nil
-		})
+		found.events, err = domain.CollectChain(order, own[0], fetch)
 		return found, err
 	})
 }
 
-// linked reads a whole trail up to a position, and the events there.
-func (s *Set) linked(ctx context.Context, live *Generation, id string, upTo domain.Position) (located, error) {
+// linked reads the whole trails of several references up to a position, and the events
+// there: all trails in one round trip, and all events.
+func (s *Set) linked(ctx context.Context, live *Generation, p *pulse, refs []domain.Ref, upTo domain.Position) ([][]domain.Located, map[domain.Position]struct{}, error) {
+	trails := newRows(live.keys())
+	for _, ref := range refs {
+		trails.want(chainTrails.table, refTopic(ref))
+	}
+	*p = pulse{} // what was seen before the last read of all does not count
+	trails.also = func(pipe redis.Pipeliner) { p.take(ctx, pipe, live) }
+	if err := trails.read(ctx, live.client); err != nil {
+		return nil, nil, err
+	}
+	lengths := make([]int, len(refs))
+	var all []domain.Position
+	for i, ref := range refs {
+		value, _ := trails.row(chainTrails.table, refTopic(ref))
+		places, err := unpackTrail(value)
+		if value == longTrail {
+			*p = pulse{}
+			places, err = wholeTrail(ctx, live, refTopic(ref))
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		for len(places) > 0 && places[len(places)-1].Compare(upTo) > 0 {
+			places = places[:len(places)-1]
+		}
+		lengths[i] = len(places)
+		all = append(all, places...)
+	}
+	bodies, err := s.bodies(ctx, all)
+	if err != nil {
+		return nil, nil, err
+	}
+	events := make([][]domain.Located, len(refs))
+	for i, n := range lengths {
+		events[i], bodies.events = bodies.events[:n:n], bodies.events[n:]
+	}
+	return events, bodies.archived, nil
+}
+
+func wholeTrail(ctx context.Context, live *Generation, id string) ([]domain.Position, error) {
 	trail, err := chainTrails.open(ctx, live.client, live.keys(), id)
 	if err != nil {
-		return located{}, err
+		return nil, err
 	}
-	places, err := trail.window(ctx, 0, trail.length)
-	if err != nil {
-		return located{}, err
-	}
-	for len(places) > 0 && places[len(places)-1].Compare(upTo) > 0 {
-		places = places[:len(places)-1]
-	}
-	return s.bodies(ctx, places)
+	return trail.window(ctx, 0, trail.length)
 }
 
 // atOnce is how many events are read from the event store side by side.
