@@ -72,14 +72,15 @@ func BenchmarkREST(b *testing.B) {
 		}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			latencies, err := askSideBySide(b.Context(), client, b.N, func(n int64) string { return server.URL + c.path(n) })
-			require.NoError(b, err)
-			slices.Sort(latencies)
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "answers/s")
-			b.ReportMetric(milliseconds(latencies[len(latencies)/2]), "p50-ms")
-			b.ReportMetric(milliseconds(latencies[len(latencies)*99/100]), "p99-ms")
+			sideBySide(b, func(ctx context.Context, n int64) error { return ask(ctx, client, server.URL+c.path(n)) })
 		})
 	}
+	b.Run("chain-without-http", func(b *testing.B) { // what reading alone takes, in the same run
+		sideBySide(b, func(ctx context.Context, n int64) error {
+			_, _, _, err := set.Chain(ctx, orders[n*7919%int64(len(orders))])
+			return err
+		})
+	})
 }
 
 // fill puts total events into the read models; it returns orders and accounts in them.
@@ -129,34 +130,46 @@ func applyBehind(b *testing.B, set *views.Set, log []feed.Event, at domain.Posit
 
 var errStatus = errors.New("not the answer that was asked for")
 
-// askSideBySide sends n requests from all readers, and returns how long each took.
-func askSideBySide(ctx context.Context, client *http.Client, n int, url func(int64) string) ([]time.Duration, error) {
-	latencies := make([]time.Duration, n)
+func ask(ctx context.Context, client *http.Client, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, response.Body)
+	if err = errors.Join(err, response.Body.Close()); err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%w: %s", errStatus, response.Status)
+	}
+	return nil
+}
+
+// sideBySide asks b.N questions from all readers, and reports how long each took.
+func sideBySide(b *testing.B, question func(ctx context.Context, n int64) error) {
+	b.Helper()
+	latencies := make([]time.Duration, b.N)
 	var next atomic.Int64
 	var readers errgroup.Group
 	for range benchReaders {
 		readers.Go(func() error {
-			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+			for i := next.Add(1) - 1; i < int64(b.N); i = next.Add(1) - 1 {
 				begun := time.Now()
-				request, err := http.NewRequestWithContext(ctx, http.MethodGet, url(i), nil)
-				if err != nil {
+				if err := question(b.Context(), i); err != nil {
 					return err
-				}
-				response, err := client.Do(request)
-				if err != nil {
-					return err
-				}
-				_, err = io.Copy(io.Discard, response.Body)
-				if err = errors.Join(err, response.Body.Close()); err != nil {
-					return err
-				}
-				if response.StatusCode != http.StatusOK {
-					return fmt.Errorf("%w: %s", errStatus, response.Status)
 				}
 				latencies[i] = time.Since(begun)
 			}
 			return nil
 		})
 	}
-	return latencies, readers.Wait()
+	require.NoError(b, readers.Wait())
+	slices.Sort(latencies)
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "answers/s")
+	b.ReportMetric(milliseconds(latencies[len(latencies)/2]), "p50-ms")
+	b.ReportMetric(milliseconds(latencies[len(latencies)*99/100]), "p99-ms")
 }

@@ -3,6 +3,7 @@ package remote
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -33,7 +34,7 @@ func (c *Client) Follow(ctx context.Context, subject, id, after string, take fun
 		err := f.connect(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil // asked to
+			return nil //nolint:nilerr // asked to end
 		case err != nil && (!f.connected || domain.ClassOf(err) != domain.ClassTransient):
 			return err
 		case f.last != before:
@@ -100,5 +101,8 @@ func (f *following) connect(ctx context.Context) error {
 			id, event, data = "", "", ""
 		}
 	}
-	return nil //nolint:nilerr // however it ended, it is taken up again
+	if errors.Is(lines.Err(), bufio.ErrTooLong) { // it would be as long the next time
+		return domain.Rejectf(domain.CodeTooLarge, "", "%s sent a message of more than %d bytes", f.client.base, maxMessageBytes)
+	}
+	return nil // however else it ended, it is taken up again
 }
