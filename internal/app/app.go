@@ -218,7 +218,10 @@ func (a *App) open() ([]component, error) {
 	if err != nil {
 		return nil, err
 	}
-	handler := a.routes(door, graph.NewServer(door, guarded, a.log), page, makeBackup, checks)
+	handler := a.routes(endpoints{
+		events: rest.Events(door, a.log), graphql: graph.NewServer(door, guarded, a.log), graphiql: page,
+		audit: rest.NewAudit(guarded, a.log, buildVersion(), rest.DefaultAuditLimits()), backup: rest.Backup(makeBackup, a.log), ready: rest.Ready(checks, a.log),
+	})
 	a.handler.Store(&handler)
 
 	components := []component{{name: "projections", run: projection.Run}}
@@ -231,16 +234,22 @@ func (a *App) open() ([]component, error) {
 	return components, nil
 }
 
-func (a *App) routes(recorder *authz.Recorder, graphql, page http.Handler, makeBackup rest.MakeBackup, checks []rest.Check) http.Handler {
+// endpoints are the handlers that are there when the stores are open.
+type endpoints struct{ events, graphql, graphiql, audit, backup, ready http.Handler }
+
+func (a *App) routes(to endpoints) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", rest.Alive(a.log))
-	mux.Handle("GET /readyz", rest.Ready(checks, a.log))
+	mux.Handle("GET /readyz", to.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
-	mux.Handle("POST /v1/events", rest.Events(recorder, a.log))
-	mux.Handle("/graphql", a.endWithStreams(http.MaxBytesHandler(graphql, ingest.MaxBodyBytes)))
-	mux.Handle("/graphiql", page)
-	mux.Handle("/graphiql/", page)
-	mux.Handle("POST /admin/backup", a.endAtStop(rest.Backup(makeBackup, a.log)))
+	mux.Handle("POST /v1/events", to.events)
+	mux.Handle("/graphql", a.endWithStreams(http.MaxBytesHandler(to.graphql, ingest.MaxBodyBytes)))
+	mux.Handle("/graphiql", to.graphiql)
+	mux.Handle("/graphiql/", to.graphiql)
+	mux.Handle("/audit/", to.audit)
+	mux.Handle("/audit/live", a.endAtStop(to.audit))
+	mux.Handle("/openapi.json", to.audit)
+	mux.Handle("POST /admin/backup", a.endAtStop(to.backup))
 	mux.Handle("GET /{$}", rest.Index(a.log))
 
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -249,7 +258,7 @@ func (a *App) routes(recorder *authz.Recorder, graphql, page http.Handler, makeB
 	}, []string{"code", "method"})
 	a.registry.MustRegister(seconds)
 	// Browsers may be led here by pages of other sites: what they send is refused.
-	return promhttp.InstrumentHandlerDuration(seconds, a.ourHost(http.NewCrossOriginProtection().Handler(asDeveloper(mux))))
+	return promhttp.InstrumentHandlerDuration(seconds, rest.Secure(a.ourHost(http.NewCrossOriginProtection().Handler(asDeveloper(mux)))))
 }
 
 // asDeveloper makes every request one of the local developer's, until there is

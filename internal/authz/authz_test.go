@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/domain/filter"
 	"github.com/tradetrail/tradetrail/internal/authz"
 	"github.com/tradetrail/tradetrail/projections/views"
 )
@@ -80,5 +81,43 @@ func TestViews_ResourceOfAnOwner(t *testing.T) {
 		_, err := authz.NewViews(nil, policy).OwnerEvents(authz.With(t.Context(), authz.Developer), kind, key, 0, 1)
 		require.Error(t, err)
 		assert.Equal(t, []authz.Resource{c.want}, policy.asked)
+	}
+}
+
+// owner lets everybody read what belongs to one resource, and nothing else.
+type owner struct{ resource authz.Resource }
+
+func (o owner) Decide(_ context.Context, _ authz.Principal, do authz.Action, on authz.Resource) error {
+	if on == o.resource {
+		return nil
+	}
+	return authz.Denied(do, on)
+}
+
+// A search is allowed to whoever may read all that one of its dimensions names. One
+// that is allowed panics here, since nothing is behind the guard.
+func TestViews_SearchNeedsOneDimension(t *testing.T) {
+	account := authz.Resource{Kind: "account", ID: "A"}
+	search := func(resource authz.Resource, f filter.Filter) (allowed bool) {
+		defer func() { allowed = allowed || recover() != nil }()
+		_, err := authz.NewViews(nil, owner{resource}).Search(authz.With(t.Context(), authz.Developer), views.Query{Filter: f})
+		assert.Equal(t, domain.ClassDenied, domain.ClassOf(err))
+		return false
+	}
+	for name, c := range map[string]struct {
+		resource authz.Resource
+		filter   filter.Filter
+		allowed  bool
+	}{
+		"its account":             {account, filter.Filter{Accounts: []string{"A"}}, true},
+		"another account too":     {account, filter.Filter{Accounts: []string{"A", "B"}}, false},
+		"its account as entity":   {account, filter.Filter{EntityType: "account", EntityID: "A"}, true},
+		"half an entity":          {account, filter.Filter{EntityType: "account"}, false},
+		"its account, a strategy": {account, filter.Filter{Accounts: []string{"A"}, Strategies: []string{"S"}}, true},
+		"an order":                {authz.Resource{Kind: "order", ID: "o:1"}, filter.Filter{Orders: []string{"o:1"}}, true},
+		"everything":              {account, filter.Filter{Types: []string{"order.*"}}, false},
+		"all events":              {authz.Resource{Kind: "events"}, filter.Filter{Types: []string{"order.*"}}, true},
+	} {
+		t.Run(name, func(t *testing.T) { assert.Equal(t, c.allowed, search(c.resource, c.filter)) })
 	}
 }

@@ -121,12 +121,66 @@ func (v *Views) FollowChain(ctx context.Context, order string, after *domain.Pos
 	return v.set.FollowChain(ctx, order, after)
 }
 
-// Search is that of views.Set.
+// Search is that of views.Set. Whoever may read all that a search is limited to by
+// one of its dimensions, say its accounts, may do it; without such a limit it is
+// about all events.
 func (v *Views) Search(ctx context.Context, q views.Query) (views.Found, error) {
-	if err := v.check(ctx, Read, "events", ""); err != nil {
+	if err := v.checkSearch(ctx, q); err != nil {
 		return views.Found{}, err
 	}
 	return v.set.Search(ctx, q)
+}
+
+func (v *Views) checkSearch(ctx context.Context, q views.Query) error {
+	var entities []string
+	kind := views.Entities
+	if q.EntityType != "" && q.EntityID != "" {
+		view, key := views.Entity(q.EntityType, q.EntityID)
+		kind, entities = view, []string{key}
+	}
+	var denied error
+	for _, limit := range []struct {
+		kind string
+		ids  []string
+	}{
+		{views.Accounts, q.Accounts},
+		{views.Strategies, q.Strategies},
+		{views.Users, q.Users},
+		{views.Instruments, q.Tickers},
+		{views.Chains, orderKeys(q.Orders)},
+		{kind, entities},
+	} {
+		if len(limit.ids) == 0 {
+			continue
+		}
+		err := v.checkOwned(ctx, limit.kind, limit.ids)
+		if err == nil {
+			return nil
+		}
+		denied = err
+	}
+	if denied != nil {
+		return denied
+	}
+	return v.check(ctx, Read, "events", "")
+}
+
+func (v *Views) checkOwned(ctx context.Context, kind string, ids []string) error {
+	for _, id := range ids {
+		if err := Check(ctx, v.policy, Read, owned(kind, id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// orderKeys are orders as owned takes them.
+func orderKeys(ids []string) []string {
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		_, keys[i] = views.Entity(domain.KindOrder, id)
+	}
+	return keys
 }
 
 // Day is that of views.Set.

@@ -102,6 +102,9 @@ func Events(recorder Recorder, log *slog.Logger) http.Handler {
 		if err != nil {
 			log.WarnContext(r.Context(), "recording was interrupted", slog.Any("error", err))
 			out.problem = problemOf(err)
+			if out.problem.Status == http.StatusServiceUnavailable {
+				out.problem.Detail += "; try again, repeated events are recognised"
+			}
 		}
 		out.write(w, r, log)
 	})

@@ -1,4 +1,5 @@
-// Package rest is the HTTP API beside GraphQL: recording, health, metrics.
+// Package rest is the HTTP API beside GraphQL: recording, questions about what is
+// recorded, live feeds, health.
 package rest
 
 import (
@@ -48,7 +49,7 @@ func problemOf(err error) problem {
 	case domain.ClassConflict:
 		p = newProblem(http.StatusConflict, e.Code, e.Message)
 	case domain.ClassTransient:
-		p = newProblem(http.StatusServiceUnavailable, e.Code, e.Message+"; try again, repeated events are recognised")
+		p = newProblem(http.StatusServiceUnavailable, e.Code, e.Message)
 	default:
 		p = newProblem(http.StatusInternalServerError, e.Code, "")
 	}
@@ -67,6 +68,8 @@ func statusOfRejection(code string) int {
 	switch code {
 	case domain.CodeMalformed:
 		return http.StatusBadRequest
+	case codeNotAcceptable:
+		return http.StatusNotAcceptable
 	case domain.CodeTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case domain.CodeConflict:
@@ -76,7 +79,10 @@ func statusOfRejection(code string) int {
 	}
 }
 
-// retryAfter is what a client should wait, in seconds, when we can't record.
+// codeNotAcceptable: the request's Accept names nothing that is on offer.
+const codeNotAcceptable = "not_acceptable"
+
+// retryAfter is what a client should wait, in seconds, when we can't record or read.
 const retryAfter = "1"
 
 // write sends a body as JSON; the status line is gone by the time that an error

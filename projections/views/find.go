@@ -28,6 +28,7 @@ type Found struct {
 	Events   []domain.Located // in the order of the log, or against it
 	More     bool             // the search stopped before the end of the log: at its limit, or after MaxExamined events
 	Reached  domain.Position  // where it stopped: another search goes on behind it
+	UpTo     domain.Position  // where the views stood: what came later was not looked at
 	Examined int              // events that were read
 	Archived int              // of these, from the event store
 	Total    int64            // how many there are in all, if TotalKnown
@@ -40,7 +41,7 @@ type Found struct {
 // MaxExamined bounds the events that one search reads.
 const MaxExamined = 10_000
 
-// examinedAtOnce is how many events are read in one round trip.
+// examinedAtOnce is the most events that are read in one round trip.
 const examinedAtOnce = 256
 
 // Search finds events. Accounts, strategies, users, instruments, orders, entities
@@ -64,10 +65,12 @@ func (s *Set) Search(ctx context.Context, q Query) (Found, error) {
 	if !half {
 		matcher = matcher.Without(filter.Entity)
 	}
-	var found Found
+	found := Found{UpTo: join.upTo}
 	found.Total, found.TotalKnown = total, q.Expression == "" && q.Filter.After.IsZero() && q.Filter.Before.IsZero() && len(join.all) == 1 && !join.over && !half
-	for !found.More {
-		places, err := join.next(ctx, min(examinedAtOnce, MaxExamined-found.Examined))
+	// As many as are asked for first, and one to know whether there are more; then
+	// more and more, since few of them seem to be wanted.
+	for atOnce := min(limit+1, examinedAtOnce); !found.More; atOnce = min(2*atOnce, examinedAtOnce) {
+		places, err := join.next(ctx, min(atOnce, MaxExamined-found.Examined))
 		if err != nil {
 			return Found{}, err
 		}

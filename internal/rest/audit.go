@@ -1,0 +1,171 @@
+package rest
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/projections/views"
+)
+
+// Views are the read models.
+type Views interface {
+	Now() time.Time
+	Await(ctx context.Context, position domain.Position) error
+	Chain(ctx context.Context, order string) (chain domain.Chain, archived int, ok bool, err error)
+	Search(ctx context.Context, q views.Query) (views.Found, error)
+	FollowOwner(ctx context.Context, kind, id string, after *domain.Position) (iter.Seq2[domain.Located, error], error)
+	FollowChain(ctx context.Context, order string, after *domain.Position) (iter.Seq2[domain.Located, error], error)
+}
+
+// AuditLimits bound what answers may take.
+type AuditLimits struct {
+	// Patience is how long a client may take to read one piece of an answer, of at
+	// most 64 KiB; then it is cut off.
+	Patience time.Duration
+	// KeepAlive is how often a live feed says that it is alive.
+	KeepAlive time.Duration
+	// Fresh is how long a request waits for what it must not be older than.
+	Fresh time.Duration
+
+	Feeds, FeedsEach     int // live feeds at a time: of all, and of one principal
+	Exports, ExportsEach int
+}
+
+// DefaultAuditLimits are those of a server.
+func DefaultAuditLimits() AuditLimits {
+	return AuditLimits{
+		Patience: 30 * time.Second, KeepAlive: 15 * time.Second, Fresh: 5 * time.Second,
+		Feeds: 4096, FeedsEach: 256, Exports: 16, ExportsEach: 4,
+	}
+}
+
+// maxQuestionBytes bounds the body of a question; none has one so far.
+const maxQuestionBytes = 64 << 10
+
+// Audit answers the questions below /audit, and /openapi.json.
+type Audit struct {
+	views          Views
+	log            *slog.Logger
+	limits         AuditLimits
+	feeds, exports *seats
+	openAPI        []byte
+	mux            *http.ServeMux
+}
+
+// NewAudit makes the handler. version is that of the build, for /openapi.json.
+func NewAudit(views Views, log *slog.Logger, version string, limits AuditLimits) *Audit {
+	a := &Audit{
+		views: views, log: log, limits: limits,
+		feeds:   newSeats("live feeds", limits.Feeds, limits.FeedsEach),
+		exports: newSeats("exports", limits.Exports, limits.ExportsEach),
+		openAPI: openAPIOf(version), mux: http.NewServeMux(),
+	}
+	for _, route := range a.routes() {
+		a.mux.Handle(route.method+" "+route.path, a.answer(route))
+		a.mux.Handle(route.path, a.notAllowed(route.method))
+	}
+	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeProblem(w, r, log, newProblem(http.StatusNotFound, "no_such_endpoint", "there is nothing at this path; /openapi.json says what there is"))
+	})
+	return a
+}
+
+func (a *Audit) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+
+// route is one endpoint: what is registered, and what openapi.json describes.
+type route struct {
+	method, path string
+	parameters   []string // that the query may have
+	answer       func(w http.ResponseWriter, r *http.Request, q query) error
+}
+
+// routes is the one list of all endpoints.
+func (a *Audit) routes() []route {
+	owner := func(path, parameter string) route {
+		return route{http.MethodGet, path, without(listParameters(), parameter), a.list(func(r *http.Request, f *views.Query) {
+			id := []string{r.PathValue("id")}
+			switch parameter {
+			case "account":
+				f.Accounts = id
+			case "strategy":
+				f.Strategies = id
+			case "user":
+				f.Users = id
+			case "ticker":
+				f.Tickers = id
+			}
+		})}
+	}
+	return []route{
+		{http.MethodGet, "/audit/chain/{order_id}", []string{"not_older_than"}, a.chain},
+		owner("/audit/account/{id}", "account"),
+		owner("/audit/strategy/{id}", "strategy"),
+		owner("/audit/user/{id}", "user"),
+		owner("/audit/instrument/{id}", "ticker"),
+		{http.MethodGet, "/audit/entity/{type}/{id}", without(listParameters(), "entity_type", "entity_id"), a.list(func(r *http.Request, f *views.Query) {
+			f.EntityType, f.EntityID = r.PathValue("type"), r.PathValue("id")
+		})},
+		{http.MethodGet, "/audit/events", listParameters(), a.list(func(*http.Request, *views.Query) {})},
+		{http.MethodGet, "/audit/anomalies", without(listParameters(), "type"), a.list(func(_ *http.Request, f *views.Query) { onlyAnomalies(f) })},
+		{http.MethodGet, "/audit/heatmap", heatmapParameters(), a.heatmap},
+		{http.MethodGet, "/audit/live", liveParameters(), a.live},
+		{http.MethodPost, "/audit/report/{order_id}", nil, a.report},
+		{http.MethodGet, "/openapi.json", nil, a.describe},
+	}
+}
+
+func onlyAnomalies(q *views.Query) { q.Types = []string{string(domain.AnomalyDetected)} }
+
+// answer is a route's handler: it refuses a query that the route does not know, and
+// turns errors into problem documents.
+func (a *Audit) answer(route route) http.Handler {
+	return http.MaxBytesHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q, err := parseQuery(r.URL.RawQuery, route.parameters)
+		if err == nil {
+			err = a.fresh(r.Context(), q)
+		}
+		if err == nil {
+			err = route.answer(w, r, q)
+		}
+		if err == nil || r.Context().Err() != nil {
+			return
+		}
+		if class := domain.ClassOf(err); class != domain.ClassRejected && class != domain.ClassNotFound && class != domain.ClassDenied {
+			a.log.WarnContext(r.Context(), "a question was not answered", slog.String("path", route.path), slog.Any("error", err))
+		}
+		writeProblem(w, r, a.log, problemOf(err))
+	}), maxQuestionBytes)
+}
+
+func (a *Audit) notAllowed(method string) http.Handler {
+	allow := method
+	if method == http.MethodGet {
+		allow += ", " + http.MethodHead
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", allow)
+		writeProblem(w, r, a.log, newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path takes "+strings.ReplaceAll(allow, ",", " and")))
+	})
+}
+
+// fresh waits until the read models have come to a position.
+func (a *Audit) fresh(ctx context.Context, q query) error {
+	position, ok, err := q.position("not_older_than")
+	if err != nil || !ok {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.limits.Fresh)
+	defer cancel()
+	return a.views.Await(ctx, position)
+}
+
+func (a *Audit) report(w http.ResponseWriter, r *http.Request, _ query) error {
+	writeProblem(w, r, a.log, newProblem(http.StatusNotImplemented, "not_available",
+		"this server makes no reports yet; /audit/chain has all that is recorded of an order, also as text/csv"))
+	return nil
+}

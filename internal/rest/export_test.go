@@ -1,0 +1,22 @@
+package rest
+
+// Endpoint is a route as tests see it.
+type Endpoint struct {
+	Method, Path string
+	Parameters   []string
+}
+
+// Endpoints are all routes.
+func (a *Audit) Endpoints() []Endpoint {
+	var out []Endpoint
+	for _, route := range a.routes() {
+		out = append(out, Endpoint{route.method, route.path, route.parameters})
+	}
+	return out
+}
+
+// CSVColumns are the columns of lists.
+func CSVColumns() []string { return csvColumns() }
+
+// AppendCell writes one cell of a CSV record.
+func AppendCell(cell string) string { return string(appendCell(nil, cell)) }
