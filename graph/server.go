@@ -3,6 +3,7 @@ package graph
 import (
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
@@ -33,6 +34,8 @@ func newServer(recorder Recorder, views Views, log *slog.Logger, limits LiveLimi
 	config.Complexity.Query.Events = func(children int, _ *model.EventFilter, _ *int, _ *string, _ *int, _, _ *string) int {
 		return children + searchWeight
 	}
+	config.Complexity.Query.Anomalies = func(children int, _ *model.AnomalyFilter, _ *int, _ *string) int { return children + searchWeight }
+	config.Complexity.Query.AnomalyHeatmap = func(children int, _, _ time.Time, _ *time.Duration) int { return children + searchWeight }
 	server := handler.New(generated.NewExecutableSchema(config))
 	live := newLive(limits, log)
 	server.AddTransport(socket{live})

@@ -22,6 +22,64 @@ type AccountView struct {
 	Stats  *OwnerStats      `json:"stats"`
 }
 
+// Something that a detector found odd. What its event does not say is null.
+type Anomaly struct {
+	// Where it stands in the log: for `after`.
+	Cursor string `json:"cursor"`
+	// The event that says so, with all that the detector recorded.
+	Event *AuditEvent `json:"event"`
+	Kind  *string     `json:"kind,omitempty"`
+	// The rule that found it.
+	Rule        *string `json:"rule,omitempty"`
+	Severity    *string `json:"severity,omitempty"`
+	Explanation *string `json:"explanation,omitempty"`
+	// The ids of the events that show it.
+	Evidence   []string  `json:"evidence"`
+	OrderID    *string   `json:"orderId,omitempty"`
+	AccountID  *string   `json:"accountId,omitempty"`
+	StrategyID *string   `json:"strategyId,omitempty"`
+	UserID     *string   `json:"userId,omitempty"`
+	Ticker     *string   `json:"ticker,omitempty"`
+	OccurredAt time.Time `json:"occurredAt"`
+}
+
+// A page of anomalies; the fields are those of EventConnection.
+type AnomalyConnection struct {
+	Edges      []*AnomalyEdge `json:"edges"`
+	PageInfo   *PageInfo      `json:"pageInfo"`
+	TotalCount *int           `json:"totalCount,omitempty"`
+	Examined   *int           `json:"examined,omitempty"`
+	Failed     *int           `json:"failed,omitempty"`
+	Failure    *string        `json:"failure,omitempty"`
+}
+
+type AnomalyEdge struct {
+	Cursor string   `json:"cursor"`
+	Node   *Anomaly `json:"node"`
+}
+
+// Which anomalies; what is left out agrees with all.
+type AnomalyFilter struct {
+	Kinds      []string `json:"kinds,omitempty"`
+	Rules      []string `json:"rules,omitempty"`
+	Severities []string `json:"severities,omitempty"`
+	Accounts   []string `json:"accounts,omitempty"`
+	Strategies []string `json:"strategies,omitempty"`
+	Users      []string `json:"users,omitempty"`
+	Tickers    []string `json:"tickers,omitempty"`
+	Orders     []string `json:"orders,omitempty"`
+	// The window of occurredAt: from `after` on, and earlier than `before`.
+	After  *time.Time `json:"after,omitempty"`
+	Before *time.Time `json:"before,omitempty"`
+	// As in EventFilter.
+	Expression *string `json:"expression,omitempty"`
+}
+
+type AnomalyUpdate struct {
+	Cursor  string   `json:"cursor"`
+	Anomaly *Anomaly `json:"anomaly"`
+}
+
 // One recorded event, as its source told it, and where it is kept.
 type AuditEvent struct {
 	EventID string `json:"eventId"`
@@ -222,6 +280,27 @@ type EventInput struct {
 type EventUpdate struct {
 	Cursor string      `json:"cursor"`
 	Event  *AuditEvent `json:"event"`
+}
+
+// How many anomalies there were when.
+type Heatmap struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+	// How long each bucket is; the last one ends with `to`.
+	Bucket time.Duration `json:"bucket"`
+	// Those in which there was something, by time, kind and severity.
+	Cells []*HeatmapCell `json:"cells"`
+	Total int            `json:"total"`
+	// False when there were more than 10,000 to count: then the later ones of the log are missing.
+	Complete bool `json:"complete"`
+}
+
+type HeatmapCell struct {
+	// When the bucket begins.
+	At       time.Time `json:"at"`
+	Kind     *string   `json:"kind,omitempty"`
+	Severity *string   `json:"severity,omitempty"`
+	Count    int       `json:"count"`
 }
 
 type Hop struct {
@@ -472,6 +551,11 @@ type StrategyView struct {
 // that cursor (or the position of an event or of a receipt), delivers what there
 // is, and goes on live: no gap, no duplicate, in the order of the log. Without
 // `after` it begins now; with "C:0/P:0" at the first event.
+//
+// "Now" is over at the latest when the subscriber can know: over server-sent events
+// when the header of the answer arrives, over graphql-transport-ws when the pong
+// arrives to a ping that was sent after subscribe. What is recorded from then on is
+// delivered.
 type Subscription struct {
 }
 

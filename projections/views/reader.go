@@ -375,7 +375,7 @@ const followPage = 256
 // FollowOwner follows the owner's events after a position, those there are and
 // those to come, each once, in the order of the log; nil means from now on, and
 // now is the moment of the call. It ends with ctx. However slow its reader is, it
-// holds one page in memory.
+// holds one page in memory. Of kind Search it follows the events of a type.
 func (s *Set) FollowOwner(ctx context.Context, kind, id string, after *domain.Position) (iter.Seq2[domain.Located, error], error) {
 	wake, topic, from, err := s.tune(ctx, kind, ownerTopic(kind, id), after)
 	if err != nil {
