@@ -164,7 +164,7 @@ func (r *Resolver) heatmap(ctx context.Context, from, to time.Time, bucket *time
 		return nil, domain.Rejectf(domain.CodeInvalid, "to", "must be after from")
 	case width <= 0:
 		return nil, domain.Rejectf(domain.CodeInvalid, "bucket", "must be longer than nothing")
-	case to.Sub(from) > maxBuckets*width && to.Sub(from)/width >= maxBuckets:
+	case (to.Sub(from)-1)/width >= maxBuckets:
 		return nil, domain.Rejectf(domain.CodeInvalid, "bucket", "from there to there are more than %d of them", maxBuckets)
 	}
 	f, err := anomalyFilter(&model.AnomalyFilter{After: &from, Before: &to})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -81,7 +82,7 @@ func liveServer(t *testing.T, v graph.Views, change func(*graph.LiveLimits)) (ur
 		mine, cancel := context.WithCancel(authz.With(r.Context(), authz.Principal{Name: r.Header.Get("Name")}))
 		defer cancel()
 		defer context.AfterFunc(ctx, cancel)()
-		handler.ServeHTTP(w, r.WithContext(mine))
+		handler.ServeHTTP(w, r.WithContext(mine)) //nolint:contextcheck // it is of the request
 	}))
 	t.Cleanup(func() {
 		stop()
@@ -305,9 +306,7 @@ func stream(t *testing.T, url, query string, header http.Header) eventLines {
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(`{"query":"`+query+`"}`))
 	require.NoError(t, err)
 	request.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"text/event-stream"}}
-	for name, values := range header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, header)
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	t.Cleanup(func() {

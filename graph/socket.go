@@ -77,7 +77,7 @@ var errOver = errors.New("the connection is over")
 func (c *connection) serve(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	restarting := context.AfterFunc(ctx, func() { c.end(websocket.CloseServiceRestart, "the service stops; come back") })
-	waiting := time.AfterFunc(c.live.InitWithin, func() { //nolint:contextcheck // it ends with serve
+	waiting := time.AfterFunc(c.live.InitWithin, func() {
 		if !c.ready() {
 			c.end(closeInitTimeout, "Connection initialisation timeout")
 		}
