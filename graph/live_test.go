@@ -373,6 +373,28 @@ func TestStream_KeepsToTheProtocol(t *testing.T) {
 	}
 }
 
+func TestStream_IsNotForPagesOfOthers(t *testing.T) {
+	v := &tape{}
+	address, _ := liveServer(t, v, nil)
+	for site, want := range map[string]int{"cross-site": http.StatusForbidden, "same-site": http.StatusForbidden, "same-origin": http.StatusOK, "none": http.StatusOK, "": http.StatusOK} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"?query="+url.QueryEscape("{ __typename }"), nil)
+		require.NoError(t, err)
+		request.Header.Set("Accept", "text/event-stream")
+		if site != "" {
+			request.Header.Set("Sec-Fetch-Site", site)
+		}
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		assert.Equal(t, want, response.StatusCode, site)
+	}
+	dialer := websocket.Dialer{Subprotocols: []string{"graphql-transport-ws"}}
+	_, response, err := dialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(address, "http"), http.Header{"Origin": {"https://evil.example"}})
+	require.Error(t, err)
+	require.NoError(t, response.Body.Close())
+	assert.Equal(t, http.StatusForbidden, response.StatusCode)
+}
+
 func TestLive_Limits(t *testing.T) {
 	header := func(name string) http.Header { return http.Header{"Name": {name}} }
 	code := func(text string) string {

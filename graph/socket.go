@@ -13,6 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"golang.org/x/time/rate"
 )
 
 // socket is the transport graphql-transport-ws. Unlike gqlgen's it bounds messages
@@ -40,7 +41,7 @@ func (s socket) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExe
 	if err != nil {
 		return // it has answered
 	}
-	c := &connection{live: s.live, exec: exec, conn: conn, headers: r.Header, active: make(map[string]*operation), tokens: s.live.MessagesAtOnce}
+	c := &connection{live: s.live, exec: exec, conn: conn, headers: r.Header, active: make(map[string]*operation), messages: rate.NewLimiter(rate.Limit(s.live.MessagesPerSecond), s.live.MessagesAtOnce)}
 	c.serve(r.Context())
 }
 
@@ -60,8 +61,7 @@ type connection struct {
 
 	operations sync.WaitGroup
 
-	tokens  int // messages that may come at once; belongs to serve, as does counted
-	counted time.Time
+	messages *rate.Limiter // belongs to serve
 }
 
 // operation is one that is under way.
@@ -95,7 +95,6 @@ func (c *connection) serve(ctx context.Context) {
 	if c.conn.Subprotocol() != subprotocol {
 		c.end(closeSubprotocol, "Subprotocol not acceptable")
 	}
-	c.counted = c.live.Now()
 	c.expect()
 	for {
 		kind, text, err := c.conn.ReadMessage()
@@ -107,7 +106,7 @@ func (c *connection) serve(ctx context.Context) {
 		}
 		c.expect()
 		switch {
-		case !c.count():
+		case !c.messages.AllowN(c.live.Now(), 1):
 			c.end(websocket.ClosePolicyViolation, fmt.Sprintf("more than %d messages a second", c.live.MessagesPerSecond))
 		case kind != websocket.TextMessage:
 			c.end(closeBadRequest, "Invalid message: not a text")
@@ -124,17 +123,6 @@ func (c *connection) expect() {
 	if !c.ending {
 		_ = c.conn.SetReadDeadline(c.live.Now().Add(2 * c.live.KeepAlive)) // a connection without has ended
 	}
-}
-
-// count spends a token for a message; false: there is none left.
-func (c *connection) count() bool {
-	now := c.live.Now()
-	if earned := int(now.Sub(c.counted).Seconds() * float64(c.live.MessagesPerSecond)); earned > 0 {
-		c.tokens = min(c.tokens+earned, c.live.MessagesAtOnce)
-		c.counted = now
-	}
-	c.tokens--
-	return c.tokens >= 0
 }
 
 func (c *connection) ready() bool {

@@ -42,6 +42,12 @@ func (stream) Supports(r *http.Request) bool {
 // Do runs one operation.
 func (s stream) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	ctx := r.Context()
+	if site := r.Header.Get("Sec-Fetch-Site"); r.Method == http.MethodGet && site != "" && site != "same-origin" && site != "none" {
+		// An EventSource needs nobody's leave. What it gets its page can't read, but it
+		// would count against the limits.
+		refuse(w, http.StatusForbidden, gqlerror.List{{Message: "pages of other sites may not subscribe", Extensions: map[string]any{"code": "cross_origin"}}})
+		return
+	}
 	params, err := streamParams(r)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, gqlerror.List{{Message: "the request is no GraphQL operation: " + err.Error(), Extensions: map[string]any{"code": "bad_request"}}})
@@ -197,7 +203,7 @@ func (s *sender) write(text []byte) bool {
 		return false
 	}
 	_ = s.control.SetWriteDeadline(s.live.Now().Add(s.live.WriteWithin)) // without one it waits for the server's
-	_, err := s.w.Write(text) //nolint:gosec // events of JSON are no page
+	_, err := s.w.Write(text)                                            //nolint:gosec // events of JSON are no page
 	if err == nil {
 		err = s.control.Flush()
 	}

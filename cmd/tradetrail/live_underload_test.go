@@ -28,6 +28,7 @@ type crowd struct {
 	subscribers, accounts int
 	rate                  int // events per second
 	lasting               time.Duration
+	note                  int // bytes in the data of each event
 }
 
 // Every subscriber gets every event of its account once, in the order of the log,
@@ -111,6 +112,29 @@ func TestLive_ReconnectsUnderLoad(t *testing.T) {
 	t.Logf("4 subscribers reconnected %d times each while %d events were recorded", times, total*c.accounts)
 }
 
+// A subscriber that reads nothing while thousands of events come, more than the
+// network holds, reads all of them in order afterwards; the server keeps none of
+// them for it.
+func TestLive_LateReaderUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a late reader under load: not in short mode")
+	}
+	c := crowd{accounts: 1, rate: 2000, note: 4000}
+	total := 4000 // 16 MB
+	server := startServer(t, t.TempDir(), redisURL(t))
+	late := []*follower{openFollower(t, server.URL, true, 0, "C:0/P:0"), openFollower(t, server.URL, false, 0, "C:0/P:0")}
+	recordEvents(t, server.URL, c, 0, total/2)
+	server.caughtUp()
+	half := server.usage()
+	recordEvents(t, server.URL, c, total/2, total)
+	server.caughtUp()
+	whole := server.usage()
+	t.Logf("heap in use %.1f MiB after %d events that nobody read, %.1f MiB after %d", half.heap/(1<<20), total/2, whole.heap/(1<<20), total)
+	for _, f := range late {
+		require.NoError(t, f.take(t.Context(), total))
+	}
+}
+
 func soak() bool { return os.Getenv("TRADETRAIL_SOAK") != "" }
 
 // recordEvents records events from, up to and without to, of every account, at the
@@ -129,8 +153,8 @@ func recordEvents(t *testing.T, url string, c crowd, from, to int) {
 		var body bytes.Buffer
 		for n := first; n < min(first+each, last); n++ {
 			account, number := n%c.accounts, n/c.accounts
-			fmt.Fprintf(&body, `{"event_id":"A%d-%d","event_type":"order.submitted","occurred_at":"2026-03-02T14:30:00.004241176Z","order_id":"A%d-%d","account_id":"A%d","ticker":"MSFT","data":{"side":"buy","quantity":"100","limit_price":"412.50","venue":"NASDAQ"}}`+"\n",
-				account, number, account, number/10, account)
+			fmt.Fprintf(&body, `{"event_id":"A%d-%d","event_type":"order.submitted","occurred_at":"2026-03-02T14:30:00.004241176Z","order_id":"A%d-%d","account_id":"A%d","ticker":"MSFT","data":{"side":"buy","quantity":"100","limit_price":"412.50","venue":"NASDAQ","note":"%s"}}`+"\n",
+				account, number, account, number/10, account, strings.Repeat("x", c.note))
 		}
 		first += each
 		recording.Go(func() error {
@@ -200,7 +224,7 @@ func (f *follower) reopen(ctx context.Context, url string) error {
 }
 
 func (f *follower) open(ctx context.Context, url string) error {
-	query := fmt.Sprintf(`{"query":"subscription { accountEvents(accountId: \"A%d\", after: \"%s\") { cursor event { eventId } } }"}`, f.account, f.cursor)
+	query := fmt.Sprintf(`{"query":"subscription { accountEvents(accountId: \"A%d\", after: \"%s\") { cursor event { eventId data } } }"}`, f.account, f.cursor)
 	if f.socket {
 		dialer := websocket.Dialer{Subprotocols: []string{"graphql-transport-ws"}, ReadBufferSize: 1024, WriteBufferSize: 256}
 		conn, response, err := dialer.DialContext(ctx, "ws"+strings.TrimPrefix(url, "http")+"/graphql", nil)
