@@ -16,6 +16,7 @@ function client() {
       return createSocketClient({
         url: server.replace("http", "ws") + "/graphql",
         webSocketImpl: WebSocket,
+        shouldRetry: () => true, // also when nobody listens, as while the server starts
         on: { closed: (event) => console.log(`closed ${event.code}`) },
         ...patient,
       });
