@@ -2894,16 +2894,25 @@ type PageInfo {
 
 "Which anomalies; what is left out agrees with all."
 input AnomalyFilter {
+  "Any of these kinds, letter by letter."
   kinds: [String!]
+  "Any of these rules."
   rules: [String!]
+  "Any of these severities."
   severities: [String!]
+  "Any of these accounts."
   accounts: [String!]
+  "Any of these strategies."
   strategies: [String!]
+  "Any of these users."
   users: [String!]
+  "Any of these tickers."
   tickers: [String!]
+  "Any of these orders."
   orders: [String!]
   "The window of occurredAt: from ` + "`" + `after` + "`" + ` on, and earlier than ` + "`" + `before` + "`" + `."
   after: Time
+  "Exclusive."
   before: Time
   "As in EventFilter."
   expression: String
@@ -2915,59 +2924,87 @@ type Anomaly {
   cursor: String!
   "The event that says so, with all that the detector recorded."
   event: AuditEvent!
+  "What kind of oddity, in the words of the detector."
   kind: String
   "The rule that found it."
   rule: String
+  "How bad, in the words of the detector."
   severity: String
+  "Why, for people."
   explanation: String
   "The ids of the events that show it."
   evidence: [ID!]!
+  "The order that it is about."
   orderId: ID
+  "The account that it is about."
   accountId: ID
+  "The strategy that it is about."
   strategyId: ID
+  "The user that it is about."
   userId: ID
+  "The instrument that it is about."
   ticker: String
+  "When it was detected, by the detector's clock."
   occurredAt: Time!
 }
 
 "A page of anomalies; the fields are those of EventConnection."
 type AnomalyConnection {
+  "The anomalies of this page."
   edges: [AnomalyEdge!]!
+  "Where the page begins and ends, and whether there is more."
   pageInfo: PageInfo!
+  "How many there are in all, where that is known."
   totalCount: Int
+  "How many events were looked at."
   examined: Int
+  "On how many of these the expression could not be computed."
   failed: Int
+  "Why, for the first of these."
   failure: String
 }
 
+"An anomaly on a page."
 type AnomalyEdge {
+  "Where it stands in the log: for ` + "`" + `after` + "`" + `."
   cursor: String!
+  "The anomaly."
   node: Anomaly!
 }
 
+"An anomaly as it is detected."
 type AnomalyUpdate {
+  "Where it stands in the log: for ` + "`" + `after` + "`" + `."
   cursor: String!
+  "The anomaly."
   anomaly: Anomaly!
 }
 
 "How many anomalies there were when."
 type Heatmap {
+  "Where the first bucket begins."
   from: Time!
+  "Where the last bucket ends."
   to: Time!
   "How long each bucket is; the last one ends with ` + "`" + `to` + "`" + `."
   bucket: Duration!
   "Those in which there was something, by time, kind and severity."
   cells: [HeatmapCell!]!
+  "All cells together."
   total: Int!
   "False when there were more than 10,000 to count: then the later ones of the log are missing."
   complete: Boolean!
 }
 
+"A bucket, a kind and a severity."
 type HeatmapCell {
   "When the bucket begins."
   at: Time!
+  "What kind of oddity, in the words of the detector."
   kind: String
+  "How bad, in the words of the detector."
   severity: String
+  "How many."
   count: Int!
 }
 

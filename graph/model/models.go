@@ -28,55 +28,85 @@ type Anomaly struct {
 	Cursor string `json:"cursor"`
 	// The event that says so, with all that the detector recorded.
 	Event *AuditEvent `json:"event"`
-	Kind  *string     `json:"kind,omitempty"`
+	// What kind of oddity, in the words of the detector.
+	Kind *string `json:"kind,omitempty"`
 	// The rule that found it.
-	Rule        *string `json:"rule,omitempty"`
-	Severity    *string `json:"severity,omitempty"`
+	Rule *string `json:"rule,omitempty"`
+	// How bad, in the words of the detector.
+	Severity *string `json:"severity,omitempty"`
+	// Why, for people.
 	Explanation *string `json:"explanation,omitempty"`
 	// The ids of the events that show it.
-	Evidence   []string  `json:"evidence"`
-	OrderID    *string   `json:"orderId,omitempty"`
-	AccountID  *string   `json:"accountId,omitempty"`
-	StrategyID *string   `json:"strategyId,omitempty"`
-	UserID     *string   `json:"userId,omitempty"`
-	Ticker     *string   `json:"ticker,omitempty"`
+	Evidence []string `json:"evidence"`
+	// The order that it is about.
+	OrderID *string `json:"orderId,omitempty"`
+	// The account that it is about.
+	AccountID *string `json:"accountId,omitempty"`
+	// The strategy that it is about.
+	StrategyID *string `json:"strategyId,omitempty"`
+	// The user that it is about.
+	UserID *string `json:"userId,omitempty"`
+	// The instrument that it is about.
+	Ticker *string `json:"ticker,omitempty"`
+	// When it was detected, by the detector's clock.
 	OccurredAt time.Time `json:"occurredAt"`
 }
 
 // A page of anomalies; the fields are those of EventConnection.
 type AnomalyConnection struct {
-	Edges      []*AnomalyEdge `json:"edges"`
-	PageInfo   *PageInfo      `json:"pageInfo"`
-	TotalCount *int           `json:"totalCount,omitempty"`
-	Examined   *int           `json:"examined,omitempty"`
-	Failed     *int           `json:"failed,omitempty"`
-	Failure    *string        `json:"failure,omitempty"`
+	// The anomalies of this page.
+	Edges []*AnomalyEdge `json:"edges"`
+	// Where the page begins and ends, and whether there is more.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all, where that is known.
+	TotalCount *int `json:"totalCount,omitempty"`
+	// How many events were looked at.
+	Examined *int `json:"examined,omitempty"`
+	// On how many of these the expression could not be computed.
+	Failed *int `json:"failed,omitempty"`
+	// Why, for the first of these.
+	Failure *string `json:"failure,omitempty"`
 }
 
+// An anomaly on a page.
 type AnomalyEdge struct {
-	Cursor string   `json:"cursor"`
-	Node   *Anomaly `json:"node"`
+	// Where it stands in the log: for `after`.
+	Cursor string `json:"cursor"`
+	// The anomaly.
+	Node *Anomaly `json:"node"`
 }
 
 // Which anomalies; what is left out agrees with all.
 type AnomalyFilter struct {
-	Kinds      []string `json:"kinds,omitempty"`
-	Rules      []string `json:"rules,omitempty"`
+	// Any of these kinds, letter by letter.
+	Kinds []string `json:"kinds,omitempty"`
+	// Any of these rules.
+	Rules []string `json:"rules,omitempty"`
+	// Any of these severities.
 	Severities []string `json:"severities,omitempty"`
-	Accounts   []string `json:"accounts,omitempty"`
+	// Any of these accounts.
+	Accounts []string `json:"accounts,omitempty"`
+	// Any of these strategies.
 	Strategies []string `json:"strategies,omitempty"`
-	Users      []string `json:"users,omitempty"`
-	Tickers    []string `json:"tickers,omitempty"`
-	Orders     []string `json:"orders,omitempty"`
+	// Any of these users.
+	Users []string `json:"users,omitempty"`
+	// Any of these tickers.
+	Tickers []string `json:"tickers,omitempty"`
+	// Any of these orders.
+	Orders []string `json:"orders,omitempty"`
 	// The window of occurredAt: from `after` on, and earlier than `before`.
-	After  *time.Time `json:"after,omitempty"`
+	After *time.Time `json:"after,omitempty"`
+	// Exclusive.
 	Before *time.Time `json:"before,omitempty"`
 	// As in EventFilter.
 	Expression *string `json:"expression,omitempty"`
 }
 
+// An anomaly as it is detected.
 type AnomalyUpdate struct {
-	Cursor  string   `json:"cursor"`
+	// Where it stands in the log: for `after`.
+	Cursor string `json:"cursor"`
+	// The anomaly.
 	Anomaly *Anomaly `json:"anomaly"`
 }
 
@@ -284,23 +314,30 @@ type EventUpdate struct {
 
 // How many anomalies there were when.
 type Heatmap struct {
+	// Where the first bucket begins.
 	From time.Time `json:"from"`
-	To   time.Time `json:"to"`
+	// Where the last bucket ends.
+	To time.Time `json:"to"`
 	// How long each bucket is; the last one ends with `to`.
 	Bucket time.Duration `json:"bucket"`
 	// Those in which there was something, by time, kind and severity.
 	Cells []*HeatmapCell `json:"cells"`
-	Total int            `json:"total"`
+	// All cells together.
+	Total int `json:"total"`
 	// False when there were more than 10,000 to count: then the later ones of the log are missing.
 	Complete bool `json:"complete"`
 }
 
+// A bucket, a kind and a severity.
 type HeatmapCell struct {
 	// When the bucket begins.
-	At       time.Time `json:"at"`
-	Kind     *string   `json:"kind,omitempty"`
-	Severity *string   `json:"severity,omitempty"`
-	Count    int       `json:"count"`
+	At time.Time `json:"at"`
+	// What kind of oddity, in the words of the detector.
+	Kind *string `json:"kind,omitempty"`
+	// How bad, in the words of the detector.
+	Severity *string `json:"severity,omitempty"`
+	// How many.
+	Count int `json:"count"`
 }
 
 type Hop struct {
