@@ -61,8 +61,9 @@ bench: ## all benchmarks; BENCH=regexp, COUNT=10 for benchstat
 # No install scripts: what is native in them comes built, as an optional package
 # for each platform.
 .PHONY: node-client
-node-client: ## install the official Node clients, for the test with them
+node-client: ## install the Node clients, for the tests with them
 	cd eventstore/embedded/nodeclient && npm ci --no-audit --no-fund --ignore-scripts
+	cd graph/nodeclients && npm ci --no-audit --no-fund --ignore-scripts
 
 .PHONY: graphql-audit
 graphql-audit: ## install the audits of GraphQL over HTTP, for the test with them
@@ -136,4 +137,4 @@ ci: ## what CI runs, in its order
 
 .PHONY: clean
 clean: ## remove what the targets above have made
-	rm -rf bin .cache eventstore/embedded/nodeclient/node_modules graph/audit/node_modules graph/graphiql/node_modules
+	rm -rf bin .cache eventstore/embedded/nodeclient/node_modules graph/nodeclients/node_modules graph/audit/node_modules graph/graphiql/node_modules

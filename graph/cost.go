@@ -2,6 +2,7 @@ package graph
 
 import (
 	"math"
+	"time"
 
 	"github.com/tradetrail/tradetrail/graph/generated"
 	"github.com/tradetrail/tradetrail/graph/model"
@@ -36,6 +37,12 @@ func weigh(c *generated.ComplexityRoot) {
 	c.Query.Latencies = func(children int, _ *string) int { return readWeight + times(children, manyViews) }
 	c.Query.Events = func(children int, _ *model.EventFilter, first *int, _ *string, last *int, _, _ *string) int {
 		return searchWeight + page(children, first, last)
+	}
+	c.Query.Anomalies = func(children int, _ *model.AnomalyFilter, first *int, _ *string) int {
+		return searchWeight + page(children, first, nil)
+	}
+	c.Query.AnomalyHeatmap = func(children int, _, _ time.Time, _ *time.Duration) int {
+		return searchWeight + times(children, manyViews)
 	}
 	c.Query.Projections = func(children int) int { return readWeight + times(children, manyViews) }
 	c.Query.Rebuilds = func(children int) int { return readWeight + times(children, manyViews) }

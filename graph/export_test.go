@@ -15,5 +15,5 @@ func Schema() *ast.Schema { return generated.NewExecutableSchema(generated.Confi
 
 // NewTightServer is NewServer with other bounds for what runs.
 func NewTightServer(recorder Recorder, views Views, running, waiting int, query, mutation time.Duration) http.Handler {
-	return newServer(recorder, views, slog.New(slog.DiscardHandler), newTurns(running, waiting, query, mutation))
+	return newServer(recorder, views, slog.New(slog.DiscardHandler), newTurns(running, waiting, query, mutation), DefaultLiveLimits())
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"iter"
 
-	"github.com/99designs/gqlgen/graphql/handler/transport"
-
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/graph/model"
 )
@@ -31,7 +29,7 @@ func deliver[T any](ctx context.Context, r *Resolver, events iter.Seq2[domain.Lo
 		defer close(out)
 		for e, err := range events {
 			if err != nil {
-				transport.AddSubscriptionError(ctx, r.present(ctx, err))
+				fail(ctx, r.present(ctx, err))
 				return
 			}
 			select {

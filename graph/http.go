@@ -32,9 +32,7 @@ const maxErrors = 10
 // queries in the URL of a GET. gqlgen's own transports answer other status codes
 // than the specification has, repeat bodies in errors, and leave errors without
 // codes.
-type overHTTP struct {
-	origins *http.CrossOriginProtection
-}
+type overHTTP struct{ requests }
 
 var _ graphql.Transport = (*overHTTP)(nil)
 
@@ -94,9 +92,13 @@ func (t *overHTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	out.write(http.StatusOK, response)
 }
 
+// requests reads what is asked for over HTTP, and refuses what no browser should have
+// sent.
+type requests struct{ origins *http.CrossOriginProtection }
+
 // read takes the request apart; with an error it says the status too. OPTIONS has
 // neither.
-func (t *overHTTP) read(r *http.Request) (params *graphql.RawParams, status int, err error) {
+func (q requests) read(r *http.Request) (params *graphql.RawParams, status int, err error) {
 	switch r.Method {
 	case http.MethodPost:
 		if !isJSON(r.Header.Get("Content-Type")) {
@@ -111,7 +113,7 @@ func (t *overHTTP) read(r *http.Request) (params *graphql.RawParams, status int,
 			return nil, http.StatusBadRequest, err
 		}
 	case http.MethodGet:
-		if err := t.sameOrigin(r); err != nil {
+		if err := q.sameOrigin(r); err != nil {
 			return nil, http.StatusForbidden, err
 		}
 		if params, err = readURL(r.URL.RawQuery); err != nil {
@@ -131,10 +133,10 @@ func (t *overHTTP) read(r *http.Request) (params *graphql.RawParams, status int,
 // sameOrigin refuses a GET that a page of another site made a browser send. It
 // could not read the answer, but it could keep us busy with queries; what http.
 // CrossOriginProtection does for methods that change something does for this too.
-func (t *overHTTP) sameOrigin(r *http.Request) error {
+func (q requests) sameOrigin(r *http.Request) error {
 	asPost := *r
 	asPost.Method = http.MethodPost
-	if t.origins.Check(&asPost) != nil {
+	if q.origins.Check(&asPost) != nil {
 		return &domain.Error{Class: domain.ClassDenied, Code: codeCrossOrigin, Message: "queries from pages of other sites are refused"}
 	}
 	return nil

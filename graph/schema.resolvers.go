@@ -8,6 +8,7 @@ package graph
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/graph/generated"
@@ -215,6 +216,16 @@ func (r *queryResolver) Events(ctx context.Context, filter *model.EventFilter, f
 	return r.search(ctx, filter, pageArgs{first, last, after, before})
 }
 
+// Anomalies is the resolver for the anomalies field.
+func (r *queryResolver) Anomalies(ctx context.Context, filter *model.AnomalyFilter, first *int, after *string) (*model.AnomalyConnection, error) {
+	return r.anomalies(ctx, filter, pageArgs{first: first, after: after})
+}
+
+// AnomalyHeatmap is the resolver for the anomalyHeatmap field.
+func (r *queryResolver) AnomalyHeatmap(ctx context.Context, from time.Time, to time.Time, bucket *time.Duration) (*model.Heatmap, error) {
+	return r.heatmap(ctx, from, to, bucket)
+}
+
 // Daily is the resolver for the daily field.
 func (r *queryResolver) Daily(ctx context.Context, date string, notOlderThan *string) (*model.DailySummary, error) {
 	if err := r.fresh(ctx, notOlderThan); err != nil {
@@ -312,6 +323,11 @@ func (r *subscriptionResolver) EntityEvents(ctx context.Context, typeArg string,
 		return nil, domain.Rejectf(domain.CodeInvalid, "type", "the events of an order are followed with chainUpdated")
 	}
 	return r.followOwner(ctx, kind, key, after)
+}
+
+// AnomalyDetected is the resolver for the anomalyDetected field.
+func (r *subscriptionResolver) AnomalyDetected(ctx context.Context, filter *model.AnomalyFilter, after *string) (<-chan *model.AnomalyUpdate, error) {
+	return r.followAnomalies(ctx, filter, after)
 }
 
 // Events is the resolver for the events field.

@@ -3,39 +3,31 @@ package graph
 import (
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
-	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/tradetrail/tradetrail/graph/generated"
-)
-
-const (
-	// A client that answers no ping for twice as long is cut off; it resumes with
-	// the last cursor it has seen.
-	keepAlive = 30 * time.Second
-
-	initLimit = 10 * time.Second // for a WebSocket client to say connection_init
 )
 
 // NewServer makes the handler of /graphql: queries and mutations over POST,
 // queries over GET, subscriptions over graphql-transport-ws and over server-sent
 // events. docs/graphql.md has its limits and codes.
 func NewServer(recorder Recorder, views Views, log *slog.Logger) http.Handler {
-	return newServer(recorder, views, log, newTurns(maxRunning, maxWaiting, queryTimeout, mutationTimeout))
+	return newServer(recorder, views, log, newTurns(maxRunning, maxWaiting, queryTimeout, mutationTimeout), DefaultLiveLimits())
 }
 
-func newServer(recorder Recorder, views Views, log *slog.Logger, turns *turns) http.Handler {
+func newServer(recorder Recorder, views Views, log *slog.Logger, turns *turns, limits LiveLimits) http.Handler {
 	r := &Resolver{recorder: recorder, views: views, log: log}
 	config := generated.Config{Resolvers: r}
 	weigh(&config.Complexity)
 	server := handler.New(generated.NewExecutableSchema(config))
-	server.AddTransport(transport.SSE{}) // before ours, which would take its requests
-	server.AddTransport(&overHTTP{origins: http.NewCrossOriginProtection()})
-	server.AddTransport(transport.Websocket{KeepAlivePingInterval: keepAlive, PingPongInterval: keepAlive, InitTimeout: initLimit})
+	requests := requests{http.NewCrossOriginProtection()}
+	live := newLive(limits, log)
+	server.AddTransport(socket{live})
+	server.AddTransport(stream{requests, live}) // before the next, which would take its requests
+	server.AddTransport(&overHTTP{requests})
 	server.SetParserTokenLimit(maxTokens)
 	parsed := parsedQueries[*ast.QueryDocument]()
 	server.SetQueryCache(parsed)

@@ -55,6 +55,41 @@ type ComplexityRoot struct {
 		Stats  func(childComplexity int) int
 	}
 
+	Anomaly struct {
+		AccountID   func(childComplexity int) int
+		Cursor      func(childComplexity int) int
+		Event       func(childComplexity int) int
+		Evidence    func(childComplexity int) int
+		Explanation func(childComplexity int) int
+		Kind        func(childComplexity int) int
+		OccurredAt  func(childComplexity int) int
+		OrderID     func(childComplexity int) int
+		Rule        func(childComplexity int) int
+		Severity    func(childComplexity int) int
+		StrategyID  func(childComplexity int) int
+		Ticker      func(childComplexity int) int
+		UserID      func(childComplexity int) int
+	}
+
+	AnomalyConnection struct {
+		Edges      func(childComplexity int) int
+		Examined   func(childComplexity int) int
+		Failed     func(childComplexity int) int
+		Failure    func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	AnomalyEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	AnomalyUpdate struct {
+		Anomaly func(childComplexity int) int
+		Cursor  func(childComplexity int) int
+	}
+
 	AuditEvent struct {
 		AccountID        func(childComplexity int) int
 		Actor            func(childComplexity int) int
@@ -161,6 +196,22 @@ type ComplexityRoot struct {
 	EventUpdate struct {
 		Cursor func(childComplexity int) int
 		Event  func(childComplexity int) int
+	}
+
+	Heatmap struct {
+		Bucket   func(childComplexity int) int
+		Cells    func(childComplexity int) int
+		Complete func(childComplexity int) int
+		From     func(childComplexity int) int
+		To       func(childComplexity int) int
+		Total    func(childComplexity int) int
+	}
+
+	HeatmapCell struct {
+		At       func(childComplexity int) int
+		Count    func(childComplexity int) int
+		Kind     func(childComplexity int) int
+		Severity func(childComplexity int) int
 	}
 
 	Hop struct {
@@ -280,19 +331,21 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		Account     func(childComplexity int, id string, notOlderThan *string) int
-		Chain       func(childComplexity int, orderID string, notOlderThan *string) int
-		Daily       func(childComplexity int, date string, notOlderThan *string) int
-		Entity      func(childComplexity int, typeArg string, id string, notOlderThan *string) int
-		Events      func(childComplexity int, filter *model.EventFilter, first *int, after *string, last *int, before *string, notOlderThan *string) int
-		Instrument  func(childComplexity int, id string, notOlderThan *string) int
-		Latencies   func(childComplexity int, notOlderThan *string) int
-		Order       func(childComplexity int, id string, notOlderThan *string) int
-		Parked      func(childComplexity int, projection *string) int
-		Projections func(childComplexity int) int
-		Rebuilds    func(childComplexity int) int
-		Strategy    func(childComplexity int, id string, notOlderThan *string) int
-		User        func(childComplexity int, id string, notOlderThan *string) int
+		Account        func(childComplexity int, id string, notOlderThan *string) int
+		Anomalies      func(childComplexity int, filter *model.AnomalyFilter, first *int, after *string) int
+		AnomalyHeatmap func(childComplexity int, from time.Time, to time.Time, bucket *time.Duration) int
+		Chain          func(childComplexity int, orderID string, notOlderThan *string) int
+		Daily          func(childComplexity int, date string, notOlderThan *string) int
+		Entity         func(childComplexity int, typeArg string, id string, notOlderThan *string) int
+		Events         func(childComplexity int, filter *model.EventFilter, first *int, after *string, last *int, before *string, notOlderThan *string) int
+		Instrument     func(childComplexity int, id string, notOlderThan *string) int
+		Latencies      func(childComplexity int, notOlderThan *string) int
+		Order          func(childComplexity int, id string, notOlderThan *string) int
+		Parked         func(childComplexity int, projection *string) int
+		Projections    func(childComplexity int) int
+		Rebuilds       func(childComplexity int) int
+		Strategy       func(childComplexity int, id string, notOlderThan *string) int
+		User           func(childComplexity int, id string, notOlderThan *string) int
 	}
 
 	Rebuild struct {
@@ -358,6 +411,7 @@ type ComplexityRoot struct {
 
 	Subscription struct {
 		AccountEvents    func(childComplexity int, accountID string, after *string) int
+		AnomalyDetected  func(childComplexity int, filter *model.AnomalyFilter, after *string) int
 		ChainUpdated     func(childComplexity int, orderID string, after *string) int
 		EntityEvents     func(childComplexity int, typeArg string, id string, after *string) int
 		InstrumentEvents func(childComplexity int, ticker string, after *string) int
@@ -411,6 +465,8 @@ type QueryResolver interface {
 	Instrument(ctx context.Context, id string, notOlderThan *string) (*model.InstrumentView, error)
 	Entity(ctx context.Context, typeArg string, id string, notOlderThan *string) (*model.EntityTrail, error)
 	Events(ctx context.Context, filter *model.EventFilter, first *int, after *string, last *int, before *string, notOlderThan *string) (*model.EventConnection, error)
+	Anomalies(ctx context.Context, filter *model.AnomalyFilter, first *int, after *string) (*model.AnomalyConnection, error)
+	AnomalyHeatmap(ctx context.Context, from time.Time, to time.Time, bucket *time.Duration) (*model.Heatmap, error)
 	Daily(ctx context.Context, date string, notOlderThan *string) (*model.DailySummary, error)
 	Latencies(ctx context.Context, notOlderThan *string) ([]*model.StageLatency, error)
 	Projections(ctx context.Context) ([]*model.ProjectionStatus, error)
@@ -428,6 +484,7 @@ type SubscriptionResolver interface {
 	UserEvents(ctx context.Context, userID string, after *string) (<-chan *model.EventUpdate, error)
 	InstrumentEvents(ctx context.Context, ticker string, after *string) (<-chan *model.EventUpdate, error)
 	EntityEvents(ctx context.Context, typeArg string, id string, after *string) (<-chan *model.EventUpdate, error)
+	AnomalyDetected(ctx context.Context, filter *model.AnomalyFilter, after *string) (<-chan *model.AnomalyUpdate, error)
 }
 type UserViewResolver interface {
 	Events(ctx context.Context, obj *model.UserView, first *int, after *string, last *int, before *string) (*model.EventConnection, error)
@@ -482,6 +539,148 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.AccountView.Stats(childComplexity), true
+
+	case "Anomaly.accountId":
+		if e.ComplexityRoot.Anomaly.AccountID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.AccountID(childComplexity), true
+	case "Anomaly.cursor":
+		if e.ComplexityRoot.Anomaly.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.Cursor(childComplexity), true
+	case "Anomaly.event":
+		if e.ComplexityRoot.Anomaly.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.Event(childComplexity), true
+	case "Anomaly.evidence":
+		if e.ComplexityRoot.Anomaly.Evidence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.Evidence(childComplexity), true
+	case "Anomaly.explanation":
+		if e.ComplexityRoot.Anomaly.Explanation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.Explanation(childComplexity), true
+	case "Anomaly.kind":
+		if e.ComplexityRoot.Anomaly.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.Kind(childComplexity), true
+	case "Anomaly.occurredAt":
+		if e.ComplexityRoot.Anomaly.OccurredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.OccurredAt(childComplexity), true
+	case "Anomaly.orderId":
+		if e.ComplexityRoot.Anomaly.OrderID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.OrderID(childComplexity), true
+	case "Anomaly.rule":
+		if e.ComplexityRoot.Anomaly.Rule == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.Rule(childComplexity), true
+	case "Anomaly.severity":
+		if e.ComplexityRoot.Anomaly.Severity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.Severity(childComplexity), true
+	case "Anomaly.strategyId":
+		if e.ComplexityRoot.Anomaly.StrategyID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.StrategyID(childComplexity), true
+	case "Anomaly.ticker":
+		if e.ComplexityRoot.Anomaly.Ticker == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.Ticker(childComplexity), true
+	case "Anomaly.userId":
+		if e.ComplexityRoot.Anomaly.UserID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.UserID(childComplexity), true
+
+	case "AnomalyConnection.edges":
+		if e.ComplexityRoot.AnomalyConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnomalyConnection.Edges(childComplexity), true
+	case "AnomalyConnection.examined":
+		if e.ComplexityRoot.AnomalyConnection.Examined == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnomalyConnection.Examined(childComplexity), true
+	case "AnomalyConnection.failed":
+		if e.ComplexityRoot.AnomalyConnection.Failed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnomalyConnection.Failed(childComplexity), true
+	case "AnomalyConnection.failure":
+		if e.ComplexityRoot.AnomalyConnection.Failure == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnomalyConnection.Failure(childComplexity), true
+	case "AnomalyConnection.pageInfo":
+		if e.ComplexityRoot.AnomalyConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnomalyConnection.PageInfo(childComplexity), true
+	case "AnomalyConnection.totalCount":
+		if e.ComplexityRoot.AnomalyConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnomalyConnection.TotalCount(childComplexity), true
+
+	case "AnomalyEdge.cursor":
+		if e.ComplexityRoot.AnomalyEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnomalyEdge.Cursor(childComplexity), true
+	case "AnomalyEdge.node":
+		if e.ComplexityRoot.AnomalyEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnomalyEdge.Node(childComplexity), true
+
+	case "AnomalyUpdate.anomaly":
+		if e.ComplexityRoot.AnomalyUpdate.Anomaly == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnomalyUpdate.Anomaly(childComplexity), true
+	case "AnomalyUpdate.cursor":
+		if e.ComplexityRoot.AnomalyUpdate.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnomalyUpdate.Cursor(childComplexity), true
 
 	case "AuditEvent.accountId":
 		if e.ComplexityRoot.AuditEvent.AccountID == nil {
@@ -965,6 +1164,68 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EventUpdate.Event(childComplexity), true
+
+	case "Heatmap.bucket":
+		if e.ComplexityRoot.Heatmap.Bucket == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Heatmap.Bucket(childComplexity), true
+	case "Heatmap.cells":
+		if e.ComplexityRoot.Heatmap.Cells == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Heatmap.Cells(childComplexity), true
+	case "Heatmap.complete":
+		if e.ComplexityRoot.Heatmap.Complete == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Heatmap.Complete(childComplexity), true
+	case "Heatmap.from":
+		if e.ComplexityRoot.Heatmap.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Heatmap.From(childComplexity), true
+	case "Heatmap.to":
+		if e.ComplexityRoot.Heatmap.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Heatmap.To(childComplexity), true
+	case "Heatmap.total":
+		if e.ComplexityRoot.Heatmap.Total == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Heatmap.Total(childComplexity), true
+
+	case "HeatmapCell.at":
+		if e.ComplexityRoot.HeatmapCell.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HeatmapCell.At(childComplexity), true
+	case "HeatmapCell.count":
+		if e.ComplexityRoot.HeatmapCell.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HeatmapCell.Count(childComplexity), true
+	case "HeatmapCell.kind":
+		if e.ComplexityRoot.HeatmapCell.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HeatmapCell.Kind(childComplexity), true
+	case "HeatmapCell.severity":
+		if e.ComplexityRoot.HeatmapCell.Severity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HeatmapCell.Severity(childComplexity), true
 
 	case "Hop.hop":
 		if e.ComplexityRoot.Hop.Hop == nil {
@@ -1504,6 +1765,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Account(childComplexity, args["id"].(string), args["notOlderThan"].(*string)), true
+	case "Query.anomalies":
+		if e.ComplexityRoot.Query.Anomalies == nil {
+			break
+		}
+
+		args, err := ec.field_Query_anomalies_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Anomalies(childComplexity, args["filter"].(*model.AnomalyFilter), args["first"].(*int), args["after"].(*string)), true
+	case "Query.anomalyHeatmap":
+		if e.ComplexityRoot.Query.AnomalyHeatmap == nil {
+			break
+		}
+
+		args, err := ec.field_Query_anomalyHeatmap_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.AnomalyHeatmap(childComplexity, args["from"].(time.Time), args["to"].(time.Time), args["bucket"].(*time.Duration)), true
 	case "Query.chain":
 		if e.ComplexityRoot.Query.Chain == nil {
 			break
@@ -1913,6 +2196,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.AccountEvents(childComplexity, args["accountId"].(string), args["after"].(*string)), true
+	case "Subscription.anomalyDetected":
+		if e.ComplexityRoot.Subscription.AnomalyDetected == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_anomalyDetected_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.AnomalyDetected(childComplexity, args["filter"].(*model.AnomalyFilter), args["after"].(*string)), true
 	case "Subscription.chainUpdated":
 		if e.ComplexityRoot.Subscription.ChainUpdated == nil {
 			break
@@ -2025,6 +2319,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	opCtx := graphql.GetOperationContext(ctx)
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
+		ec.unmarshalInputAnomalyFilter,
 		ec.unmarshalInputClockInput,
 		ec.unmarshalInputEventFilter,
 		ec.unmarshalInputEventInput,
@@ -2168,6 +2463,13 @@ type Query {
   also when there are no edges. In the other direction pageInfo always says false.
   """
   events("Which events; all when null." filter: EventFilter, first: Int, after: String, last: Int, before: String, notOlderThan: String): EventConnection!
+  """
+  Anomalies that were detected, in the order of the log: the events of type
+  anomaly.detected. As in the query events, a page may end before it is full.
+  """
+  anomalies(filter: AnomalyFilter, first: Int, after: String): AnomalyConnection!
+  "How many anomalies there were when, by occurredAt; in at most 1,000 buckets, of an hour when ` + "`" + `bucket` + "`" + ` is null."
+  anomalyHeatmap(from: Time!, to: Time!, bucket: Duration): Heatmap!
   "Counts and sums of a UTC day, such as 2026-03-02, by occurredAt; zeros for a day without events."
   daily("The UTC day, such as 2026-03-02." date: String!, notOlderThan: String): DailySummary!
   """
@@ -2217,20 +2519,27 @@ Each update carries its cursor. A subscription opened with ` + "`" + `after` + "
 that cursor (or the position of an event or of a receipt), delivers what there
 is, and goes on live: no gap, no duplicate, in the order of the log. Without
 ` + "`" + `after` + "`" + ` it begins now; with "C:0/P:0" at the first event.
+
+"Now" is over at the latest when the subscriber can know: over server-sent events
+when the header of the answer arrives, over graphql-transport-ws when the pong
+arrives to a ping that was sent after subscribe. What is recorded from then on is
+delivered.
 """
 type Subscription {
   "The events of an order's chain. Earlier events that become linked later come with ` + "`" + `chain` + "`" + `."
   chainUpdated(orderId: ID!, after: String): ChainUpdate!
-  "The events of an account."
+  "The events that belong to an account, its orders' included."
   accountEvents("The account." accountId: ID!, after: String): EventUpdate!
-  "The events of a strategy."
+  "The events that belong to a strategy, its orders' included."
   strategyEvents("The strategy." strategyId: ID!, after: String): EventUpdate!
-  "The events of a user."
+  "The events that belong to a user, their orders' included."
   userEvents("The user." userId: ID!, after: String): EventUpdate!
-  "The events of an instrument, by its ticker."
+  "The events that belong to an instrument, by its ticker, its orders' included."
   instrumentEvents("The instrument." ticker: ID!, after: String): EventUpdate!
   "As the query entity; an order is followed with chainUpdated."
   entityEvents("What kind of thing, such as venue." type: String!, id: ID!, after: String): EventUpdate!
+  "The anomalies that are detected. By account, strategy, user and ticker only those that name them."
+  anomalyDetected(filter: AnomalyFilter, after: String): AnomalyUpdate!
 }
 
 "The decision behind an order and what became of it, in causal order."
@@ -2737,6 +3046,122 @@ type PageInfo {
   endCursor: String
 }
 
+"Which anomalies; what is left out agrees with all."
+input AnomalyFilter {
+  "Any of these kinds, letter by letter."
+  kinds: [String!]
+  "Any of these rules."
+  rules: [String!]
+  "Any of these severities."
+  severities: [String!]
+  "Any of these accounts."
+  accounts: [String!]
+  "Any of these strategies."
+  strategies: [String!]
+  "Any of these users."
+  users: [String!]
+  "Any of these tickers."
+  tickers: [String!]
+  "Any of these orders."
+  orders: [String!]
+  "The window of occurredAt: from ` + "`" + `after` + "`" + ` on, and earlier than ` + "`" + `before` + "`" + `."
+  after: Time
+  "Exclusive."
+  before: Time
+  "As in EventFilter."
+  expression: String
+}
+
+"Something that a detector found odd. What its event does not say is null."
+type Anomaly {
+  "Where it stands in the log: for ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The event that says so, with all that the detector recorded."
+  event: AuditEvent!
+  "What kind of oddity, in the words of the detector."
+  kind: String
+  "The rule that found it."
+  rule: String
+  "How bad, in the words of the detector."
+  severity: String
+  "Why, for people."
+  explanation: String
+  "The ids of the events that show it."
+  evidence: [ID!]!
+  "The order that it is about."
+  orderId: ID
+  "The account that it is about."
+  accountId: ID
+  "The strategy that it is about."
+  strategyId: ID
+  "The user that it is about."
+  userId: ID
+  "The instrument that it is about."
+  ticker: String
+  "When it was detected, by the detector's clock."
+  occurredAt: Time!
+}
+
+"A page of anomalies; the fields are those of EventConnection."
+type AnomalyConnection {
+  "The anomalies of this page."
+  edges: [AnomalyEdge!]!
+  "Where the page begins and ends, and whether there is more."
+  pageInfo: PageInfo!
+  "How many there are in all, where that is known."
+  totalCount: Int
+  "How many events were looked at."
+  examined: Int
+  "On how many of these the expression could not be computed."
+  failed: Int
+  "Why, for the first of these."
+  failure: String
+}
+
+"An anomaly on a page."
+type AnomalyEdge {
+  "Where it stands in the log: for ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The anomaly."
+  node: Anomaly!
+}
+
+"An anomaly as it is detected."
+type AnomalyUpdate {
+  "Where it stands in the log: for ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "The anomaly."
+  anomaly: Anomaly!
+}
+
+"How many anomalies there were when."
+type Heatmap {
+  "Where the first bucket begins."
+  from: Time!
+  "Where the last bucket ends."
+  to: Time!
+  "How long each bucket is; the last one ends with ` + "`" + `to` + "`" + `."
+  bucket: Duration!
+  "Those in which there was something, by time, kind and severity."
+  cells: [HeatmapCell!]!
+  "All cells together."
+  total: Int!
+  "False when there were more than 10,000 to count: then the later ones of the log are missing."
+  complete: Boolean!
+}
+
+"A bucket, a kind and a severity."
+type HeatmapCell {
+  "When the bucket begins."
+  at: Time!
+  "What kind of oddity, in the words of the detector."
+  kind: String
+  "How bad, in the words of the detector."
+  severity: String
+  "How many."
+  count: Int!
+}
+
 "An event, as it comes."
 type EventUpdate {
   "Where to resume: give it as ` + "`" + `after` + "`" + `."
@@ -3003,6 +3428,76 @@ func (ec *executionContext) childFields_AccountView(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type AccountView", field.Name)
 }
 
+func (ec *executionContext) childFields_Anomaly(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_Anomaly_cursor(ctx, field)
+	case "event":
+		return ec.fieldContext_Anomaly_event(ctx, field)
+	case "kind":
+		return ec.fieldContext_Anomaly_kind(ctx, field)
+	case "rule":
+		return ec.fieldContext_Anomaly_rule(ctx, field)
+	case "severity":
+		return ec.fieldContext_Anomaly_severity(ctx, field)
+	case "explanation":
+		return ec.fieldContext_Anomaly_explanation(ctx, field)
+	case "evidence":
+		return ec.fieldContext_Anomaly_evidence(ctx, field)
+	case "orderId":
+		return ec.fieldContext_Anomaly_orderId(ctx, field)
+	case "accountId":
+		return ec.fieldContext_Anomaly_accountId(ctx, field)
+	case "strategyId":
+		return ec.fieldContext_Anomaly_strategyId(ctx, field)
+	case "userId":
+		return ec.fieldContext_Anomaly_userId(ctx, field)
+	case "ticker":
+		return ec.fieldContext_Anomaly_ticker(ctx, field)
+	case "occurredAt":
+		return ec.fieldContext_Anomaly_occurredAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Anomaly", field.Name)
+}
+
+func (ec *executionContext) childFields_AnomalyConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_AnomalyConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_AnomalyConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_AnomalyConnection_totalCount(ctx, field)
+	case "examined":
+		return ec.fieldContext_AnomalyConnection_examined(ctx, field)
+	case "failed":
+		return ec.fieldContext_AnomalyConnection_failed(ctx, field)
+	case "failure":
+		return ec.fieldContext_AnomalyConnection_failure(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AnomalyConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_AnomalyEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_AnomalyEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_AnomalyEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AnomalyEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_AnomalyUpdate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_AnomalyUpdate_cursor(ctx, field)
+	case "anomaly":
+		return ec.fieldContext_AnomalyUpdate_anomaly(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AnomalyUpdate", field.Name)
+}
+
 func (ec *executionContext) childFields_AuditEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "eventId":
@@ -3217,6 +3712,38 @@ func (ec *executionContext) childFields_EventUpdate(ctx context.Context, field g
 		return ec.fieldContext_EventUpdate_event(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EventUpdate", field.Name)
+}
+
+func (ec *executionContext) childFields_Heatmap(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_Heatmap_from(ctx, field)
+	case "to":
+		return ec.fieldContext_Heatmap_to(ctx, field)
+	case "bucket":
+		return ec.fieldContext_Heatmap_bucket(ctx, field)
+	case "cells":
+		return ec.fieldContext_Heatmap_cells(ctx, field)
+	case "total":
+		return ec.fieldContext_Heatmap_total(ctx, field)
+	case "complete":
+		return ec.fieldContext_Heatmap_complete(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Heatmap", field.Name)
+}
+
+func (ec *executionContext) childFields_HeatmapCell(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_HeatmapCell_at(ctx, field)
+	case "kind":
+		return ec.fieldContext_HeatmapCell_kind(ctx, field)
+	case "severity":
+		return ec.fieldContext_HeatmapCell_severity(ctx, field)
+	case "count":
+		return ec.fieldContext_HeatmapCell_count(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HeatmapCell", field.Name)
 }
 
 func (ec *executionContext) childFields_Hop(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4009,6 +4536,66 @@ func (ec *executionContext) field_Query_account_args(ctx context.Context, rawArg
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_anomalies_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*model.AnomalyFilter, error) {
+			return ec.unmarshalOAnomalyFilter2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_anomalyHeatmap_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "from",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["from"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "bucket",
+		func(ctx context.Context, v any) (*time.Duration, error) {
+			return ec.unmarshalODuration2ᚖtimeᚐDuration(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["bucket"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_chain_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4340,6 +4927,28 @@ func (ec *executionContext) field_Subscription_accountEvents_args(ctx context.Co
 		return nil, err
 	}
 	args["accountId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_anomalyDetected_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*model.AnomalyFilter, error) {
+			return ec.unmarshalOAnomalyFilter2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
 		func(ctx context.Context, v any) (*string, error) {
 			return ec.unmarshalOString2ᚖstring(ctx, v)
@@ -4747,6 +5356,580 @@ func (ec *executionContext) fieldContext_AccountView_stats(_ context.Context, fi
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_OwnerStats(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Anomaly_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_event(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_event(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Event, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AuditEvent) graphql.Marshaler {
+			return ec.marshalNAuditEvent2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAuditEvent(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_event(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Anomaly",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AuditEvent(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Anomaly_kind(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_rule(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_rule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rule, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_rule(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_severity(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_severity(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Severity, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_severity(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_explanation(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_explanation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Explanation, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_explanation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_evidence(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_evidence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Evidence, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNID2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_evidence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_orderId(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_orderId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OrderID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_orderId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_accountId(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_accountId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AccountID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_accountId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_strategyId(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_strategyId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StrategyID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_strategyId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_userId(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_userId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_userId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_ticker(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_ticker(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Ticker, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_ticker(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_occurredAt(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_occurredAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OccurredAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_occurredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _AnomalyConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnomalyConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.AnomalyEdge) graphql.Marshaler {
+			return ec.marshalNAnomalyEdge2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AnomalyConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AnomalyConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AnomalyEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AnomalyConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnomalyConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AnomalyConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AnomalyConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AnomalyConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnomalyConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AnomalyConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AnomalyConnection", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AnomalyConnection_examined(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnomalyConnection_examined(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Examined, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AnomalyConnection_examined(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AnomalyConnection", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AnomalyConnection_failed(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnomalyConnection_failed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Failed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AnomalyConnection_failed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AnomalyConnection", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _AnomalyConnection_failure(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnomalyConnection_failure(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Failure, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AnomalyConnection_failure(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AnomalyConnection", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AnomalyEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnomalyEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AnomalyEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AnomalyEdge", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AnomalyEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnomalyEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Anomaly) graphql.Marshaler {
+			return ec.marshalNAnomaly2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomaly(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AnomalyEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AnomalyEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Anomaly(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AnomalyUpdate_cursor(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyUpdate) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnomalyUpdate_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AnomalyUpdate_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AnomalyUpdate", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AnomalyUpdate_anomaly(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyUpdate) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnomalyUpdate_anomaly(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Anomaly, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Anomaly) graphql.Marshaler {
+			return ec.marshalNAnomaly2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomaly(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AnomalyUpdate_anomaly(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AnomalyUpdate",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Anomaly(ctx, field)
 		},
 	}
 	return fc, nil
@@ -6691,6 +7874,245 @@ func (ec *executionContext) fieldContext_EventUpdate_event(_ context.Context, fi
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Heatmap_from(ctx context.Context, field graphql.CollectedField, obj *model.Heatmap) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Heatmap_from(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.From, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Heatmap_from(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Heatmap", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Heatmap_to(ctx context.Context, field graphql.CollectedField, obj *model.Heatmap) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Heatmap_to(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.To, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Heatmap_to(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Heatmap", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Heatmap_bucket(ctx context.Context, field graphql.CollectedField, obj *model.Heatmap) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Heatmap_bucket(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Bucket, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Duration) graphql.Marshaler {
+			return ec.marshalNDuration2timeᚐDuration(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Heatmap_bucket(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Heatmap", field, false, false, errors.New("field of type Duration does not have child fields"))
+}
+
+func (ec *executionContext) _Heatmap_cells(ctx context.Context, field graphql.CollectedField, obj *model.Heatmap) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Heatmap_cells(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cells, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.HeatmapCell) graphql.Marshaler {
+			return ec.marshalNHeatmapCell2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmapCellᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Heatmap_cells(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Heatmap",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HeatmapCell(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Heatmap_total(ctx context.Context, field graphql.CollectedField, obj *model.Heatmap) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Heatmap_total(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Total, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Heatmap_total(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Heatmap", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Heatmap_complete(ctx context.Context, field graphql.CollectedField, obj *model.Heatmap) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Heatmap_complete(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Complete, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Heatmap_complete(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Heatmap", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _HeatmapCell_at(ctx context.Context, field graphql.CollectedField, obj *model.HeatmapCell) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HeatmapCell_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HeatmapCell_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HeatmapCell", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _HeatmapCell_kind(ctx context.Context, field graphql.CollectedField, obj *model.HeatmapCell) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HeatmapCell_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_HeatmapCell_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HeatmapCell", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _HeatmapCell_severity(ctx context.Context, field graphql.CollectedField, obj *model.HeatmapCell) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HeatmapCell_severity(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Severity, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_HeatmapCell_severity(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HeatmapCell", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _HeatmapCell_count(ctx context.Context, field graphql.CollectedField, obj *model.HeatmapCell) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HeatmapCell_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HeatmapCell_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HeatmapCell", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _Hop_hop(ctx context.Context, field graphql.CollectedField, obj *model.Hop) (ret graphql.Marshaler) {
@@ -9095,6 +10517,94 @@ func (ec *executionContext) fieldContext_Query_events(ctx context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_anomalies(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_anomalies(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Anomalies(ctx, fc.Args["filter"].(*model.AnomalyFilter), fc.Args["first"].(*int), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AnomalyConnection) graphql.Marshaler {
+			return ec.marshalNAnomalyConnection2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_anomalies(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AnomalyConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_anomalies_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_anomalyHeatmap(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_anomalyHeatmap(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().AnomalyHeatmap(ctx, fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["bucket"].(*time.Duration))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Heatmap) graphql.Marshaler {
+			return ec.marshalNHeatmap2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmap(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_anomalyHeatmap(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Heatmap(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_anomalyHeatmap_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_daily(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -10680,6 +12190,50 @@ func (ec *executionContext) fieldContext_Subscription_entityEvents(ctx context.C
 	return fc, nil
 }
 
+func (ec *executionContext) _Subscription_anomalyDetected(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_anomalyDetected(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().AnomalyDetected(ctx, fc.Args["filter"].(*model.AnomalyFilter), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AnomalyUpdate) graphql.Marshaler {
+			return ec.marshalNAnomalyUpdate2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyUpdate(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_anomalyDetected(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AnomalyUpdate(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_anomalyDetected_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _TypeCount_eventType(ctx context.Context, field graphql.CollectedField, obj *model.TypeCount) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11928,6 +13482,106 @@ func (ec *executionContext) fieldContext___Type_isOneOf(_ context.Context, field
 
 // region    **************************** input.gotpl *****************************
 
+func (ec *executionContext) unmarshalInputAnomalyFilter(ctx context.Context, obj any) (model.AnomalyFilter, error) {
+	var it model.AnomalyFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"kinds", "rules", "severities", "accounts", "strategies", "users", "tickers", "orders", "after", "before", "expression"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "kinds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kinds"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Kinds = data
+		case "rules":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rules"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rules = data
+		case "severities":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("severities"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Severities = data
+		case "accounts":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("accounts"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Accounts = data
+		case "strategies":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("strategies"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Strategies = data
+		case "users":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("users"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Users = data
+		case "tickers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tickers"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tickers = data
+		case "orders":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("orders"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Orders = data
+		case "after":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("after"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.After = data
+		case "before":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("before"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Before = data
+		case "expression":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expression"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Expression = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputClockInput(ctx context.Context, obj any) (model.ClockInput, error) {
 	var it model.ClockInput
 	if obj == nil {
@@ -12435,6 +14089,218 @@ func (ec *executionContext) _AccountView(ctx context.Context, sel ast.SelectionS
 			out.Values[i] = ec._AccountView_stats(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var anomalyImplementors = []string{"Anomaly"}
+
+func (ec *executionContext) _Anomaly(ctx context.Context, sel ast.SelectionSet, obj *model.Anomaly) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, anomalyImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Anomaly")
+		case "cursor":
+			out.Values[i] = ec._Anomaly_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "event":
+			out.Values[i] = ec._Anomaly_event(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "kind":
+			out.Values[i] = ec._Anomaly_kind(ctx, field, obj)
+		case "rule":
+			out.Values[i] = ec._Anomaly_rule(ctx, field, obj)
+		case "severity":
+			out.Values[i] = ec._Anomaly_severity(ctx, field, obj)
+		case "explanation":
+			out.Values[i] = ec._Anomaly_explanation(ctx, field, obj)
+		case "evidence":
+			out.Values[i] = ec._Anomaly_evidence(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "orderId":
+			out.Values[i] = ec._Anomaly_orderId(ctx, field, obj)
+		case "accountId":
+			out.Values[i] = ec._Anomaly_accountId(ctx, field, obj)
+		case "strategyId":
+			out.Values[i] = ec._Anomaly_strategyId(ctx, field, obj)
+		case "userId":
+			out.Values[i] = ec._Anomaly_userId(ctx, field, obj)
+		case "ticker":
+			out.Values[i] = ec._Anomaly_ticker(ctx, field, obj)
+		case "occurredAt":
+			out.Values[i] = ec._Anomaly_occurredAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var anomalyConnectionImplementors = []string{"AnomalyConnection"}
+
+func (ec *executionContext) _AnomalyConnection(ctx context.Context, sel ast.SelectionSet, obj *model.AnomalyConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, anomalyConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AnomalyConnection")
+		case "edges":
+			out.Values[i] = ec._AnomalyConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._AnomalyConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "totalCount":
+			out.Values[i] = ec._AnomalyConnection_totalCount(ctx, field, obj)
+		case "examined":
+			out.Values[i] = ec._AnomalyConnection_examined(ctx, field, obj)
+		case "failed":
+			out.Values[i] = ec._AnomalyConnection_failed(ctx, field, obj)
+		case "failure":
+			out.Values[i] = ec._AnomalyConnection_failure(ctx, field, obj)
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var anomalyEdgeImplementors = []string{"AnomalyEdge"}
+
+func (ec *executionContext) _AnomalyEdge(ctx context.Context, sel ast.SelectionSet, obj *model.AnomalyEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, anomalyEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AnomalyEdge")
+		case "cursor":
+			out.Values[i] = ec._AnomalyEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._AnomalyEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var anomalyUpdateImplementors = []string{"AnomalyUpdate"}
+
+func (ec *executionContext) _AnomalyUpdate(ctx context.Context, sel ast.SelectionSet, obj *model.AnomalyUpdate) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, anomalyUpdateImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AnomalyUpdate")
+		case "cursor":
+			out.Values[i] = ec._AnomalyUpdate_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "anomaly":
+			out.Values[i] = ec._AnomalyUpdate_anomaly(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -13117,6 +14983,118 @@ func (ec *executionContext) _EventUpdate(ctx context.Context, sel ast.SelectionS
 			}
 		case "event":
 			out.Values[i] = ec._EventUpdate_event(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var heatmapImplementors = []string{"Heatmap"}
+
+func (ec *executionContext) _Heatmap(ctx context.Context, sel ast.SelectionSet, obj *model.Heatmap) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, heatmapImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Heatmap")
+		case "from":
+			out.Values[i] = ec._Heatmap_from(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "to":
+			out.Values[i] = ec._Heatmap_to(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "bucket":
+			out.Values[i] = ec._Heatmap_bucket(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "cells":
+			out.Values[i] = ec._Heatmap_cells(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "total":
+			out.Values[i] = ec._Heatmap_total(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "complete":
+			out.Values[i] = ec._Heatmap_complete(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var heatmapCellImplementors = []string{"HeatmapCell"}
+
+func (ec *executionContext) _HeatmapCell(ctx context.Context, sel ast.SelectionSet, obj *model.HeatmapCell) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, heatmapCellImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("HeatmapCell")
+		case "at":
+			out.Values[i] = ec._HeatmapCell_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "kind":
+			out.Values[i] = ec._HeatmapCell_kind(ctx, field, obj)
+		case "severity":
+			out.Values[i] = ec._HeatmapCell_severity(ctx, field, obj)
+		case "count":
+			out.Values[i] = ec._HeatmapCell_count(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -14155,6 +16133,50 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "anomalies":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_anomalies(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "anomalyHeatmap":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_anomalyHeatmap(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "daily":
 			field := field
 
@@ -14742,6 +16764,8 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 		return ec._Subscription_instrumentEvents(ctx, fields[0])
 	case "entityEvents":
 		return ec._Subscription_entityEvents(ctx, fields[0])
+	case "anomalyDetected":
+		return ec._Subscription_anomalyDetected(ctx, fields[0])
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
@@ -15242,6 +17266,70 @@ func (ec *executionContext) ___Type(ctx context.Context, sel ast.SelectionSet, o
 
 // region    ***************************** type.gotpl *****************************
 
+func (ec *executionContext) marshalNAnomaly2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomaly(ctx context.Context, sel ast.SelectionSet, v *model.Anomaly) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Anomaly(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAnomalyConnection2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyConnection(ctx context.Context, sel ast.SelectionSet, v model.AnomalyConnection) graphql.Marshaler {
+	return ec._AnomalyConnection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNAnomalyConnection2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyConnection(ctx context.Context, sel ast.SelectionSet, v *model.AnomalyConnection) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AnomalyConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAnomalyEdge2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.AnomalyEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAnomalyEdge2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAnomalyEdge2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyEdge(ctx context.Context, sel ast.SelectionSet, v *model.AnomalyEdge) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AnomalyEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAnomalyUpdate2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyUpdate(ctx context.Context, sel ast.SelectionSet, v model.AnomalyUpdate) graphql.Marshaler {
+	return ec._AnomalyUpdate(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNAnomalyUpdate2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyUpdate(ctx context.Context, sel ast.SelectionSet, v *model.AnomalyUpdate) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AnomalyUpdate(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNAuditEvent2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAuditEvent(ctx context.Context, sel ast.SelectionSet, v *model.AuditEvent) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -15458,6 +17546,46 @@ func (ec *executionContext) marshalNFloat2float64(ctx context.Context, sel ast.S
 	return graphql.WrapContextMarshaler(ctx, res)
 }
 
+func (ec *executionContext) marshalNHeatmap2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmap(ctx context.Context, sel ast.SelectionSet, v model.Heatmap) graphql.Marshaler {
+	return ec._Heatmap(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNHeatmap2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmap(ctx context.Context, sel ast.SelectionSet, v *model.Heatmap) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Heatmap(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNHeatmapCell2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmapCellᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.HeatmapCell) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNHeatmapCell2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmapCell(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNHeatmapCell2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmapCell(ctx context.Context, sel ast.SelectionSet, v *model.HeatmapCell) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._HeatmapCell(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNHop2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHopᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Hop) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -15529,6 +17657,36 @@ func (ec *executionContext) marshalNID2string(ctx context.Context, sel ast.Selec
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNID2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	var vSlice []any
+	vSlice = graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNID2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNID2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNID2string(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalNInt2int(ctx context.Context, v any) (int, error) {
@@ -16102,6 +18260,14 @@ func (ec *executionContext) marshalOAccountView2ᚖgithubᚗcomᚋtradetrailᚋt
 		return graphql.Null
 	}
 	return ec._AccountView(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOAnomalyFilter2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyFilter(ctx context.Context, v any) (*model.AnomalyFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputAnomalyFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalOBoolean2bool(ctx context.Context, v any) (bool, error) {

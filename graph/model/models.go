@@ -25,6 +25,94 @@ type AccountView struct {
 	Stats *OwnerStats `json:"stats"`
 }
 
+// Something that a detector found odd. What its event does not say is null.
+type Anomaly struct {
+	// Where it stands in the log: for `after`.
+	Cursor string `json:"cursor"`
+	// The event that says so, with all that the detector recorded.
+	Event *AuditEvent `json:"event"`
+	// What kind of oddity, in the words of the detector.
+	Kind *string `json:"kind,omitempty"`
+	// The rule that found it.
+	Rule *string `json:"rule,omitempty"`
+	// How bad, in the words of the detector.
+	Severity *string `json:"severity,omitempty"`
+	// Why, for people.
+	Explanation *string `json:"explanation,omitempty"`
+	// The ids of the events that show it.
+	Evidence []string `json:"evidence"`
+	// The order that it is about.
+	OrderID *string `json:"orderId,omitempty"`
+	// The account that it is about.
+	AccountID *string `json:"accountId,omitempty"`
+	// The strategy that it is about.
+	StrategyID *string `json:"strategyId,omitempty"`
+	// The user that it is about.
+	UserID *string `json:"userId,omitempty"`
+	// The instrument that it is about.
+	Ticker *string `json:"ticker,omitempty"`
+	// When it was detected, by the detector's clock.
+	OccurredAt time.Time `json:"occurredAt"`
+}
+
+// A page of anomalies; the fields are those of EventConnection.
+type AnomalyConnection struct {
+	// The anomalies of this page.
+	Edges []*AnomalyEdge `json:"edges"`
+	// Where the page begins and ends, and whether there is more.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all, where that is known.
+	TotalCount *int `json:"totalCount,omitempty"`
+	// How many events were looked at.
+	Examined *int `json:"examined,omitempty"`
+	// On how many of these the expression could not be computed.
+	Failed *int `json:"failed,omitempty"`
+	// Why, for the first of these.
+	Failure *string `json:"failure,omitempty"`
+}
+
+// An anomaly on a page.
+type AnomalyEdge struct {
+	// Where it stands in the log: for `after`.
+	Cursor string `json:"cursor"`
+	// The anomaly.
+	Node *Anomaly `json:"node"`
+}
+
+// Which anomalies; what is left out agrees with all.
+type AnomalyFilter struct {
+	// Any of these kinds, letter by letter.
+	Kinds []string `json:"kinds,omitempty"`
+	// Any of these rules.
+	Rules []string `json:"rules,omitempty"`
+	// Any of these severities.
+	Severities []string `json:"severities,omitempty"`
+	// Any of these accounts.
+	Accounts []string `json:"accounts,omitempty"`
+	// Any of these strategies.
+	Strategies []string `json:"strategies,omitempty"`
+	// Any of these users.
+	Users []string `json:"users,omitempty"`
+	// Any of these tickers.
+	Tickers []string `json:"tickers,omitempty"`
+	// Any of these orders.
+	Orders []string `json:"orders,omitempty"`
+	// The window of occurredAt: from `after` on, and earlier than `before`.
+	After *time.Time `json:"after,omitempty"`
+	// Exclusive.
+	Before *time.Time `json:"before,omitempty"`
+	// As in EventFilter.
+	Expression *string `json:"expression,omitempty"`
+}
+
+// An anomaly as it is detected.
+type AnomalyUpdate struct {
+	// Where it stands in the log: for `after`.
+	Cursor string `json:"cursor"`
+	// The anomaly.
+	Anomaly *Anomaly `json:"anomaly"`
+}
+
 // One recorded event, as its source told it, and where it is kept.
 type AuditEvent struct {
 	// The event's id: the source's own, or derived.
@@ -319,6 +407,34 @@ type EventUpdate struct {
 	Cursor string `json:"cursor"`
 	// What happened.
 	Event *AuditEvent `json:"event"`
+}
+
+// How many anomalies there were when.
+type Heatmap struct {
+	// Where the first bucket begins.
+	From time.Time `json:"from"`
+	// Where the last bucket ends.
+	To time.Time `json:"to"`
+	// How long each bucket is; the last one ends with `to`.
+	Bucket time.Duration `json:"bucket"`
+	// Those in which there was something, by time, kind and severity.
+	Cells []*HeatmapCell `json:"cells"`
+	// All cells together.
+	Total int `json:"total"`
+	// False when there were more than 10,000 to count: then the later ones of the log are missing.
+	Complete bool `json:"complete"`
+}
+
+// A bucket, a kind and a severity.
+type HeatmapCell struct {
+	// When the bucket begins.
+	At time.Time `json:"at"`
+	// What kind of oddity, in the words of the detector.
+	Kind *string `json:"kind,omitempty"`
+	// How bad, in the words of the detector.
+	Severity *string `json:"severity,omitempty"`
+	// How many.
+	Count int `json:"count"`
 }
 
 // A station on the way of an event.
@@ -660,6 +776,11 @@ type StrategyView struct {
 // that cursor (or the position of an event or of a receipt), delivers what there
 // is, and goes on live: no gap, no duplicate, in the order of the log. Without
 // `after` it begins now; with "C:0/P:0" at the first event.
+//
+// "Now" is over at the latest when the subscriber can know: over server-sent events
+// when the header of the answer arrives, over graphql-transport-ws when the pong
+// arrives to a ping that was sent after subscribe. What is recorded from then on is
+// delivered.
 type Subscription struct {
 }
 

@@ -60,6 +60,7 @@ type App struct {
 	// streams ends when the stop begins: subscriptions have no end of their own.
 	streams    context.Context
 	endStreams context.CancelFunc
+	lasting    sync.WaitGroup // requests that end with streams
 
 	cleanups []cleanup // run in reverse order
 }
@@ -113,6 +114,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 			a.log.WarnContext(ctx, "requests were cut off")
 			err = errors.Join(err, server.Close())
 		}
+		a.awaitStreams(drain) // Shutdown does not wait for WebSockets
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeStores)
 		defer cancel()
 		err = errors.Join(err, a.cleanup(stop))
@@ -307,11 +309,28 @@ func (a *App) endWithStreams(next http.Handler) http.Handler {
 // endAtStop ends requests when the stop begins, however far they are.
 func (a *App) endAtStop(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.lasting.Add(1)
+		defer a.lasting.Done()
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		defer context.AfterFunc(a.streams, cancel)() //nolint:contextcheck // the stop ends the request too
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// awaitStreams waits until requests that last have told their clients to come
+// back.
+func (a *App) awaitStreams(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		a.lasting.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		a.log.WarnContext(ctx, "live connections were cut off")
+	}
 }
 
 func (a *App) atStop(name string, run func(context.Context) error) {

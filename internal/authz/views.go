@@ -39,6 +39,8 @@ func owned(kind, id string) Resource {
 	case views.Chains:
 		ref, name, _ := strings.Cut(id, ":")
 		return Resource{ref, name}
+	case views.Search: // the events of a type, whoever they belong to
+		return Resource{"events", ""}
 	default:
 		return Resource{"entity", id}
 	}

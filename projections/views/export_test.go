@@ -12,7 +12,7 @@ import (
 func (s *Set) Listeners() int {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
-	return len(s.hub.listeners)
+	return len(s.hub.topics)
 }
 
 // Break makes a view's fold fail on some events, as a defect would. It must be

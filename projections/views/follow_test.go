@@ -1,12 +1,16 @@
 package views_test
 
 import (
+	"context"
+	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
@@ -226,4 +230,114 @@ func TestFollow_StopsListening(t *testing.T) {
 	require.Eventually(t, func() bool { return set.Listeners() == 0 }, patience, time.Millisecond)
 	_, err := set.FollowOwner(t.Context(), "weather", "x", nil)
 	assert.Equal(t, domain.ClassNotFound, domain.ClassOf(err))
+}
+
+// However many follow a trail, one of them reads what comes: each event is read
+// from Redis about once, not once for each of them.
+func TestFollow_OneReadsForAll(t *testing.T) {
+	log := viewstest.Log(viewstest.History(91, 300))
+	account, trail := busiest(log, log)
+	r := viewstest.InProcess(t)
+	writer := openSet(t, r.Client, nil)
+	client := r.Dial(t)
+	counted := &pipelines{}
+	viewstest.Hook(client, counted)
+	set := replica(t, client, nil)
+	const crowd = 50
+	var readers []*reading
+	for range crowd {
+		readers = append(readers, follow(t, set, account, &domain.Position{}))
+	}
+	seen := 0
+	for i := range log {
+		require.NoError(t, writer.Apply(t.Context(), viewstest.SliceOf(log, i, i+1)))
+		if slices.Contains(trail, log[i].Position) {
+			seen++
+			for _, reader := range readers { // all are at the same place
+				reader.until(seen)
+			}
+		}
+	}
+	for _, reader := range readers {
+		require.Equal(t, trail, reader.got)
+	}
+	// Each page is a round trip for the trail and one for the bodies. In vain are
+	// looks at the end after news that is too old, and those of who just began.
+	assert.Less(t, counted.trails.Load(), int64(4*len(trail)+3*crowd), "%d events for %d readers", len(trail), crowd)
+}
+
+// pipelines counts reads of windows of trails.
+type pipelines struct{ trails atomic.Int64 }
+
+func (p *pipelines) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (p *pipelines) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (p *pipelines) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		for _, cmd := range cmds {
+			if cmd.Name() == "lrange" {
+				p.trails.Add(1)
+			}
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// A trail is followed by some who are at its end, some who are far behind, and some
+// who stop and come back, all of whom share what is read: nobody misses an event or
+// gets one twice.
+func TestFollow_SharedByFastAndSlow(t *testing.T) {
+	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
+		log := viewstest.Log(viewstest.History(93, 1500))
+		account, trail := busiest(log, log)
+		require.Greater(t, len(trail), 20)
+		set := openSet(t, r.Client, nil)
+		var applying, reading errgroup.Group
+		applying.Go(func() error { drive(t.Context(), t, set, log, 5, never); return nil })
+		for n := range 12 {
+			cursor := domain.Position{}
+			if n%3 == 1 {
+				cursor = trail[len(trail)/2]
+			}
+			want := after(trail, cursor)
+			reading.Go(func() error {
+				var got []domain.Position
+				random := rand.New(rand.NewPCG(uint64(n), 1))
+				for len(got) < len(want) {
+					reader := follow(t, set, account, &cursor)
+					some := len(want) - len(got)
+					if n%3 == 2 {
+						some = min(some, 1+random.IntN(40))
+					}
+					got = append(got, reader.until(some)...)
+					reader.cancel()
+					cursor = got[len(got)-1]
+				}
+				if !slices.Equal(want, got) {
+					return fmt.Errorf("reader %d: %d events are not its trail of %d", n, len(got), len(want))
+				}
+				return nil
+			})
+		}
+		require.NoError(t, reading.Wait())
+		require.NoError(t, applying.Wait())
+	})
+}
+
+// The events of a type are followed like those of an owner.
+func TestFollow_Type(t *testing.T) {
+	log := viewstest.Log(viewstest.History(95, 200))
+	var want []domain.Position
+	for _, e := range log {
+		if e.Event != nil && e.Type == domain.OrderFilled {
+			want = append(want, e.Position)
+		}
+	}
+	require.NotEmpty(t, want)
+	set := openSet(t, viewstest.InProcess(t).Client, nil)
+	reader := read(t, func(ctx context.Context) (iter.Seq2[domain.Located, error], error) {
+		return set.FollowOwner(ctx, views.Search, string(domain.OrderFilled), nil)
+	})
+	drive(t.Context(), t, set, log, 1, never)
+	assert.Equal(t, want, reader.until(len(want)))
 }

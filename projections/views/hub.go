@@ -1,13 +1,23 @@
 package views
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // hub wakes those who wait for a topic after the write that changed it. It
 // carries no data: whoever wakes reads the view from where it stopped, so a
 // missed or doubled wake-up can't lose or repeat an event.
 type hub struct {
-	mu        sync.Mutex
-	listeners map[string]map[*listener]struct{}
+	mu     sync.Mutex
+	topics map[string]*topic // those that somebody waits for
+}
+
+// topic is what some wait for.
+type topic struct {
+	waiting map[*listener]struct{} // guarded by hub.mu
+	version atomic.Uint64          // raised before they are woken
+	tail    *tail
 }
 
 // listener waits for some topics. C receives after each change; changes that
@@ -20,7 +30,7 @@ type listener struct {
 	closed bool
 }
 
-func newHub() *hub { return &hub{listeners: make(map[string]map[*listener]struct{})} }
+func newHub() *hub { return &hub{topics: make(map[string]*topic)} }
 
 func (h *hub) listen(topics ...string) *listener {
 	l := &listener{C: make(chan struct{}, 1), hub: h}
@@ -28,45 +38,71 @@ func (h *hub) listen(topics ...string) *listener {
 	return l
 }
 
+// follow listens to one topic and tells which it is.
+func (h *hub) follow(name string) (*listener, *topic) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l := &listener{C: make(chan struct{}, 1), hub: h}
+	l.add(name)
+	return l, h.topics[name]
+}
+
+// count is how many topics are waited for.
+func (h *hub) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.topics)
+}
+
 // also adds topics and reports whether any was new.
 func (l *listener) also(topics ...string) bool {
 	l.hub.mu.Lock()
 	defer l.hub.mu.Unlock()
 	added := false
-	for _, topic := range topics {
-		waiting := l.hub.listeners[topic]
-		if _, already := waiting[l]; already || l.closed {
-			continue
-		}
-		if waiting == nil {
-			waiting = make(map[*listener]struct{})
-			l.hub.listeners[topic] = waiting
-		}
-		waiting[l] = struct{}{}
-		l.topics = append(l.topics, topic)
-		added = true
+	for _, name := range topics {
+		added = l.add(name) || added
 	}
 	return added
+}
+
+// add is also with the hub locked.
+func (l *listener) add(name string) bool {
+	t := l.hub.topics[name]
+	if l.closed {
+		return false
+	}
+	if t == nil {
+		t = &topic{waiting: make(map[*listener]struct{}), tail: newTail()}
+		l.hub.topics[name] = t
+	}
+	if _, already := t.waiting[l]; already {
+		return false
+	}
+	t.waiting[l] = struct{}{}
+	l.topics = append(l.topics, name)
+	return true
 }
 
 func (l *listener) close() {
 	l.hub.mu.Lock()
 	defer l.hub.mu.Unlock()
 	l.closed = true
-	for _, topic := range l.topics {
-		delete(l.hub.listeners[topic], l)
-		if len(l.hub.listeners[topic]) == 0 {
-			delete(l.hub.listeners, topic)
+	for _, name := range l.topics {
+		t := l.hub.topics[name]
+		delete(t.waiting, l)
+		if len(t.waiting) == 0 {
+			delete(l.hub.topics, name)
 		}
 	}
+	l.topics = nil
 }
 
 func (h *hub) notify(topics []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, topic := range topics {
-		for l := range h.listeners[topic] {
-			l.wake()
+	for _, name := range topics {
+		if t := h.topics[name]; t != nil {
+			t.wake()
 		}
 	}
 }
@@ -74,10 +110,15 @@ func (h *hub) notify(topics []string) {
 func (h *hub) notifyAll() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, waiting := range h.listeners {
-		for l := range waiting {
-			l.wake()
-		}
+	for _, t := range h.topics {
+		t.wake()
+	}
+}
+
+func (t *topic) wake() {
+	t.version.Add(1)
+	for l := range t.waiting {
+		l.wake()
 	}
 }
 

@@ -357,9 +357,9 @@ const followPage = 256
 // FollowOwner follows the owner's events after a position, those there are and
 // those to come, each once, in the order of the log; nil means from now on, and
 // now is the moment of the call. It ends with ctx. However slow its reader is, it
-// holds one page in memory.
+// holds one page in memory. Of kind Search it follows the events of a type.
 func (s *Set) FollowOwner(ctx context.Context, kind, id string, after *domain.Position) (iter.Seq2[domain.Located, error], error) {
-	wake, from, err := s.tune(ctx, kind, ownerTopic(kind, id), after)
+	wake, topic, from, err := s.tune(ctx, kind, ownerTopic(kind, id), after)
 	if err != nil {
 		return nil, err
 	}
@@ -367,13 +367,13 @@ func (s *Set) FollowOwner(ctx context.Context, kind, id string, after *domain.Po
 		var at spot // where to go on
 		for {
 			var err error
-			var page Page[domain.Located]
+			var page []domain.Located
 			var read *Generation
 			if at.live == nil {
 				at, err = s.search(ctx, kind, id, from)
 			}
 			if err == nil {
-				page, read, err = s.trail(ctx, kind, id, at.index, at.index+followPage)
+				page, read, err = topic.next(ctx, s, kind, id, at)
 			}
 			if err != nil && !again(ctx, err) {
 				if ctx.Err() == nil {
@@ -391,7 +391,7 @@ func (s *Set) FollowOwner(ctx context.Context, kind, id string, after *domain.Po
 			}
 			// While a view catches up, the index that was found may be too low, never
 			// too high: what comes again is left out.
-			for _, e := range page.Items {
+			for _, e := range page {
 				if e.Position.Compare(from) <= 0 {
 					continue
 				}
@@ -400,8 +400,11 @@ func (s *Set) FollowOwner(ctx context.Context, kind, id string, after *domain.Po
 				}
 				from = e.Position
 			}
-			at.index += int64(len(page.Items))
-			if len(page.Items) < followPage && !wait(ctx, wake, err) {
+			at.index += int64(len(page))
+			if len(page) > 0 && err == nil {
+				continue // until a look at the end shows nothing
+			}
+			if !wait(ctx, wake, err) {
 				return
 			}
 		}
@@ -416,7 +419,7 @@ func (s *Set) FollowOwner(ctx context.Context, kind, id string, after *domain.Po
 // of its recommendation. A follower that is past their positions is not told of
 // them, since it could not be resumed from there; Chain has them.
 func (s *Set) FollowChain(ctx context.Context, order string, after *domain.Position) (iter.Seq2[domain.Located, error], error) {
-	wake, from, err := s.tune(ctx, Chains, orderTopic(order), after)
+	wake, _, from, err := s.tune(ctx, Chains, orderTopic(order), after)
 	if err != nil {
 		return nil, err
 	}
@@ -458,15 +461,15 @@ func (s *Set) FollowChain(ctx context.Context, order string, after *domain.Posit
 
 // tune listens to a topic and finds where a live reader begins. Listening comes
 // first: what is applied between the two is then read and not waited for.
-func (s *Set) tune(ctx context.Context, name, topic string, after *domain.Position) (*listener, domain.Position, error) {
+func (s *Set) tune(ctx context.Context, name, on string, after *domain.Position) (*listener, *topic, domain.Position, error) {
 	slot, err := s.slot(name)
 	if err != nil {
-		return nil, domain.Position{}, err
+		return nil, nil, domain.Position{}, err
 	}
-	wake := s.hub.listen(topic)
+	wake, topic := s.hub.follow(on)
 	context.AfterFunc(ctx, wake.close)
 	if after != nil {
-		return wake, *after, nil
+		return wake, topic, *after, nil
 	}
 	from, err := read(ctx, s, slot, func(live *Generation, _ *pulse) (domain.Position, error) {
 		cursor, _, err := live.cursor(ctx)
@@ -475,7 +478,7 @@ func (s *Set) tune(ctx context.Context, name, topic string, after *domain.Positi
 	if errors.Is(err, errCatchingUp) {
 		from, err = s.head(ctx)
 	}
-	return wake, from, err
+	return wake, topic, from, err
 }
 
 // again reports whether a live reader should try again later: Redis or the store

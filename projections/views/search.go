@@ -35,6 +35,7 @@ func (searchView) fold(ctx context.Context, r reader, events []feed.Event, b *ba
 	for _, e := range events {
 		if e.Event != nil {
 			trail.add(string(e.Type), e.Position)
+			b.touch(ownerTopic(Search, string(e.Type)))
 		}
 	}
 	read := r.rows()

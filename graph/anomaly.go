@@ -1,0 +1,250 @@
+package graph
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/domain/filter"
+	"github.com/tradetrail/tradetrail/graph/model"
+	"github.com/tradetrail/tradetrail/projections/views"
+)
+
+// finding is what a detector records in data.
+type finding struct {
+	kind, rule, severity, explanation *string
+	evidence                          []string
+}
+
+// parseFinding takes what is there, and of the kind that is expected.
+func parseFinding(e *domain.Event) finding {
+	out := finding{evidence: []string{}}
+	var data map[string]json.RawMessage
+	if len(e.Data) == 0 || json.Unmarshal(e.Data, &data) != nil {
+		return out
+	}
+	for name, target := range map[string]**string{"kind": &out.kind, "rule": &out.rule, "severity": &out.severity, "explanation": &out.explanation} {
+		var text *string
+		if json.Unmarshal(data[name], &text) == nil {
+			*target = text
+		}
+	}
+	var evidence []any
+	if json.Unmarshal(data["evidence"], &evidence) == nil {
+		for _, id := range evidence {
+			if text, ok := id.(string); ok {
+				out.evidence = append(out.evidence, text)
+			}
+		}
+	}
+	return out
+}
+
+func toAnomaly(e domain.Located) *model.Anomaly { return anomalyOf(toEvent(e), parseFinding(e.Event)) }
+
+func anomalyOf(event *model.AuditEvent, f finding) *model.Anomaly {
+	return &model.Anomaly{
+		Cursor: event.Position, Event: event, Kind: f.kind, Rule: f.rule, Severity: f.severity, Explanation: f.explanation, Evidence: f.evidence,
+		OrderID: event.OrderID, AccountID: event.AccountID, StrategyID: event.StrategyID, UserID: event.UserID,
+		Ticker: event.Ticker, OccurredAt: event.OccurredAt,
+	}
+}
+
+// maxNamed is how many kinds, rules or severities a filter names.
+const maxNamed = 100
+
+// anomalyFilter is a filter for the events of anomalies. What stands in their data
+// becomes part of the expression.
+func anomalyFilter(input *model.AnomalyFilter) (filter.Filter, error) {
+	f := filter.Filter{Types: []string{string(domain.AnomalyDetected)}}
+	if input == nil {
+		return f, nil
+	}
+	f.Accounts, f.Strategies, f.Users, f.Tickers, f.Orders = input.Accounts, input.Strategies, input.Users, input.Tickers, input.Orders
+	if input.After != nil {
+		f.After = *input.After
+	}
+	if input.Before != nil {
+		f.Before = *input.Before
+	}
+	if input.Expression != nil {
+		f.Expression = *input.Expression
+	}
+	if _, err := f.Compile(); err != nil { // places in the expression are those of the caller's
+		return filter.Filter{}, inFilter(err)
+	}
+	var terms []string
+	for _, list := range []struct {
+		field, name string
+		values      []string
+	}{{"kinds", "kind", input.Kinds}, {"rules", "rule", input.Rules}, {"severities", "severity", input.Severities}} {
+		if len(list.values) == 0 {
+			continue
+		}
+		if len(list.values) > maxNamed {
+			return filter.Filter{}, domain.Rejectf(domain.CodeInvalid, "filter."+list.field, "at most %d values", maxNamed)
+		}
+		values, err := json.Marshal(list.values)
+		if err != nil {
+			return filter.Filter{}, domain.Rejectf(domain.CodeInvalid, "filter."+list.field, "no texts")
+		}
+		terms = append(terms, fmt.Sprintf(`data[%q] in %s`, list.name, values))
+	}
+	if f.Expression != "" && len(terms) > 0 {
+		terms = append(terms, "(\n"+f.Expression+"\n)")
+	}
+	if len(terms) > 0 {
+		f.Expression = strings.Join(terms, " && ")
+	}
+	return f, nil
+}
+
+// anomalies answers the query of that name.
+func (r *Resolver) anomalies(ctx context.Context, input *model.AnomalyFilter, args pageArgs) (*model.AnomalyConnection, error) {
+	if err := args.check(); err != nil {
+		return nil, err
+	}
+	f, err := anomalyFilter(input)
+	if err != nil {
+		return nil, err
+	}
+	query := views.Query{Filter: f, Limit: defaultPage}
+	if args.first != nil {
+		query.Limit = *args.first
+	}
+	after, err := cursorArg(args.after)
+	if err != nil {
+		return nil, err
+	}
+	if after != nil {
+		query.After = *after
+	}
+	found, err := r.views.Search(ctx, query)
+	if err != nil {
+		return nil, inFilter(err)
+	}
+	page := toFound(found, query)
+	out := &model.AnomalyConnection{
+		Edges: []*model.AnomalyEdge{}, PageInfo: page.PageInfo,
+		TotalCount: page.TotalCount, Examined: page.Examined, Failed: page.Failed, Failure: page.Failure,
+	}
+	for i, edge := range page.Edges {
+		out.Edges = append(out.Edges, &model.AnomalyEdge{Cursor: edge.Cursor, Node: anomalyOf(edge.Node, parseFinding(found.Events[i].Event))})
+	}
+	return out, nil
+}
+
+// The bounds of a heatmap.
+const (
+	defaultBucket = time.Hour
+	maxBuckets    = 1000
+)
+
+// cell is a place in a heatmap.
+type cell struct {
+	bucket         int
+	kind, severity string
+}
+
+// heatmap answers anomalyHeatmap. It counts no more than one search looks at.
+func (r *Resolver) heatmap(ctx context.Context, from, to time.Time, bucket *time.Duration) (*model.Heatmap, error) {
+	width := defaultBucket
+	if bucket != nil {
+		width = *bucket
+	}
+	switch {
+	case !to.After(from):
+		return nil, domain.Rejectf(domain.CodeInvalid, "to", "must be after from")
+	case width <= 0:
+		return nil, domain.Rejectf(domain.CodeInvalid, "bucket", "must be longer than nothing")
+	case (to.Sub(from)-1)/width >= maxBuckets:
+		return nil, domain.Rejectf(domain.CodeInvalid, "bucket", "from there to there are more than %d of them", maxBuckets)
+	}
+	f, err := anomalyFilter(&model.AnomalyFilter{After: &from, Before: &to})
+	if err != nil {
+		return nil, err
+	}
+	out := &model.Heatmap{From: from, To: to, Bucket: width, Cells: []*model.HeatmapCell{}, Complete: true}
+	counts := make(map[cell]int)
+	query := views.Query{Filter: f, Limit: views.MaxPage}
+	for examined := 0; ; {
+		found, err := r.views.Search(ctx, query)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range found.Events {
+			what := parseFinding(e.Event)
+			counts[cell{int(e.OccurredAt.Sub(from) / width), textOf(what.kind), textOf(what.severity)}]++
+			out.Total++
+		}
+		examined += max(found.Examined, 1)
+		if !found.More {
+			break
+		}
+		if examined >= views.MaxExamined || found.Reached.IsZero() {
+			out.Complete = false
+			break
+		}
+		query.After = found.Reached
+	}
+	for _, c := range slices.SortedFunc(maps.Keys(counts), func(a, b cell) int {
+		return cmp.Or(a.bucket-b.bucket, strings.Compare(a.kind, b.kind), strings.Compare(a.severity, b.severity))
+	}) {
+		out.Cells = append(out.Cells, &model.HeatmapCell{
+			At: from.Add(time.Duration(c.bucket) * width), Kind: optional(c.kind), Severity: optional(c.severity), Count: counts[c],
+		})
+	}
+	return out, nil
+}
+
+func textOf(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
+}
+
+// followAnomalies answers anomalyDetected.
+func (r *Resolver) followAnomalies(ctx context.Context, input *model.AnomalyFilter, after *string) (<-chan *model.AnomalyUpdate, error) {
+	cursor, err := cursorArg(after)
+	if err != nil {
+		return nil, err
+	}
+	f, err := anomalyFilter(input)
+	if err != nil {
+		return nil, err
+	}
+	matcher, err := f.Compile()
+	if err != nil {
+		return nil, inFilter(err)
+	}
+	events, err := r.views.FollowOwner(ctx, views.Search, string(domain.AnomalyDetected), cursor)
+	if err != nil {
+		return nil, err
+	}
+	return deliver(ctx, r, matching(events, matcher), func(e domain.Located) *model.AnomalyUpdate {
+		return &model.AnomalyUpdate{Cursor: e.Position.String(), Anomaly: toAnomaly(e)}
+	}), nil
+}
+
+// matching leaves out what a filter does not want.
+func matching(events iter.Seq2[domain.Located, error], matcher *filter.Matcher) iter.Seq2[domain.Located, error] {
+	return func(yield func(domain.Located, error) bool) {
+		for e, err := range events {
+			wanted := true
+			if err == nil {
+				wanted, err = matcher.Match(e)
+			}
+			if (wanted || err != nil) && !yield(e, err) {
+				return
+			}
+		}
+	}
+}
