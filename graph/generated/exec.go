@@ -2467,9 +2467,9 @@ type Query {
   Anomalies that were detected, in the order of the log: the events of type
   anomaly.detected. As in the query events, a page may end before it is full.
   """
-  anomalies(filter: AnomalyFilter, first: Int, after: String): AnomalyConnection!
+  anomalies("Which anomalies; all when null." filter: AnomalyFilter, first: Int, after: String): AnomalyConnection!
   "How many anomalies there were when, by occurredAt; in at most 1,000 buckets, of an hour when ` + "`" + `bucket` + "`" + ` is null."
-  anomalyHeatmap(from: Time!, to: Time!, bucket: Duration): Heatmap!
+  anomalyHeatmap("Where the first bucket begins." from: Time!, "Where the last one ends." to: Time!, "How long each is, such as PT1H." bucket: Duration): Heatmap!
   "Counts and sums of a UTC day, such as 2026-03-02, by occurredAt; zeros for a day without events."
   daily("The UTC day, such as 2026-03-02." date: String!, notOlderThan: String): DailySummary!
   """
@@ -2539,7 +2539,7 @@ type Subscription {
   "As the query entity; an order is followed with chainUpdated."
   entityEvents("What kind of thing, such as venue." type: String!, id: ID!, after: String): EventUpdate!
   "The anomalies that are detected. By account, strategy, user and ticker only those that name them."
-  anomalyDetected(filter: AnomalyFilter, after: String): AnomalyUpdate!
+  anomalyDetected("Which anomalies; all when null." filter: AnomalyFilter, after: String): AnomalyUpdate!
 }
 
 "The decision behind an order and what became of it, in causal order."
