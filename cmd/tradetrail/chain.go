@@ -56,11 +56,11 @@ func newChain(e env) *cobra.Command {
 			if format != "json" && format != "table" {
 				return usageError{fmt.Errorf("unknown format %q: table or json", format)}
 			}
-			client, closing, err := from.open(cmd)
+			client, err := from.open(cmd)
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, closing()) }()
+			defer func() { err = errors.Join(err, client.Close()) }()
 			var raw struct {
 				Chain json.RawMessage `json:"chain"`
 			}

@@ -9,34 +9,35 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-
-	"github.com/tradetrail/tradetrail/internal/remote"
 )
 
 // queryLists are the flags that may be given several times.
 func queryLists() []string { return []string{"type", "strategy", "account", "user", "ticker", "order"} }
 
 func newQuery(e env) *cobra.Command {
-	var server, format, output string
+	var from asked
+	var format, output string
 	lists := make(map[string]*[]string)
 	texts := make(map[string]*string)
 	cmd := &cobra.Command{
 		Use:   "query",
 		Short: "Find events",
 		Long: "Finds events in the order of the log. All conditions must hold; of a flag that is given several\n" +
-			"times, any of the values. Without --limit all events come, and the command fails unless they do.",
+			"times, any of the values. Without --limit all events come, and the command fails unless they do.\n" +
+			"When no server answers it looks in the event store in --data-dir.",
 		Example: `  tradetrail query --account acc-1001 --type 'order.*' --last 24h
   tradetrail query --filter 'fill_price * fill_quantity > 10000' --format csv --output fills.csv`,
 		Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			accept, ok := map[string]string{"table": "application/x-ndjson", "json": "application/x-ndjson", "csv": "text/csv"}[format]
 			if !ok {
 				return usageError{fmt.Errorf("unknown format %q: table, json or csv", format)}
 			}
-			client, err := remote.New(server)
+			client, err := from.open(cmd)
 			if err != nil {
-				return usageError{err}
+				return err
 			}
+			defer func() { err = errors.Join(err, client.Close()) }()
 			query := make(url.Values)
 			for name, values := range lists {
 				if len(*values) > 0 {
@@ -50,7 +51,7 @@ func newQuery(e env) *cobra.Command {
 			}
 			return writeTo(output, e.stdout, func(w io.Writer) error {
 				if format == "table" {
-					w = &eventTable{out: w}
+					w = &eventLines{out: w, line: printEvent}
 				}
 				failed, err := client.Export(cmd.Context(), query, accept, w)
 				if err == nil && failed != "" && failed != "0" {
@@ -74,24 +75,25 @@ func newQuery(e env) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&format, "format", "table", "table, json (one event a line) or csv")
 	cmd.Flags().StringVar(&output, "output", "", "file to write to; it is there only when all is in it")
-	serverFlag(cmd, e, &server)
+	from.flags(cmd, e)
 	return cmd
 }
 
-// eventTable prints events that come as NDJSON.
-type eventTable struct {
+// eventLines prints events that come as NDJSON.
+type eventLines struct {
 	out  io.Writer
+	line func(w io.Writer, event []byte) error
 	rest []byte // of a line whose end has not come
 }
 
-func (t *eventTable) Write(p []byte) (int, error) {
+func (t *eventLines) Write(p []byte) (int, error) {
 	t.rest = append(t.rest, p...)
 	for {
 		line, rest, ended := bytes.Cut(t.rest, []byte("\n"))
 		if !ended {
 			return len(p), nil
 		}
-		if err := printEvent(t.out, line); err != nil {
+		if err := t.line(t.out, line); err != nil {
 			return 0, err
 		}
 		t.rest = rest

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/tradetrail/tradetrail/internal/remote"
 )
 
 // subjects are what a live feed can be about, and the flags of tail.
@@ -18,18 +17,20 @@ func subjects() []string {
 }
 
 func newTail(e env) *cobra.Command {
-	var server, format, after string
+	var from asked
+	var format, after string
 	values := make(map[string]*string)
 	cmd := &cobra.Command{
 		Use:   "tail",
 		Short: "Show events as they are recorded",
 		Long: "Shows the events of one account, user, strategy, order, instrument or other entity as they are\n" +
 			"recorded, one a line, until it is interrupted. When the connection breaks it goes on by itself,\n" +
-			"with no event missing and none twice.",
+			"with no event missing and none twice. With --data-dir it shows what is in that event store, which no\n" +
+			"server may be using, behind --after, by default all, and ends.",
 		Example: `  tradetrail tail --account acc-1001
   tradetrail tail --order ord_501 --after C:0/P:0 --format json`,
 		Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			subject, err := chosen(values)
 			if err != nil {
 				return usageError{err}
@@ -38,9 +39,17 @@ func newTail(e env) *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			client, err := remote.New(server)
+			client, err := from.openNamed(cmd)
 			if err != nil {
-				return usageError{err}
+				return err
+			}
+			defer func() { err = errors.Join(err, client.Close()) }()
+			if client.local != nil {
+				if subject == "order" {
+					return usageError{errors.New("without a server an order's events are shown by: tradetrail chain")}
+				}
+				_, err := client.Export(cmd.Context(), recorded(subject, *values[subject], after), "application/x-ndjson", &eventLines{out: e.stdout, line: line})
+				return err
 			}
 			return client.Follow(cmd.Context(), subject, *values[subject], after, func(event []byte) error { return line(e.stdout, event) })
 		},
@@ -51,8 +60,27 @@ func newTail(e env) *cobra.Command {
 	cmd.Flags().Lookup("entity").Usage = "any other entity to follow, as TYPE:ID"
 	cmd.Flags().StringVar(&after, "after", "", "position to begin behind, such as C:120/P:120; C:0/P:0 is the beginning (default: now)")
 	cmd.Flags().StringVar(&format, "format", "table", "table or json")
-	serverFlag(cmd, e, &server)
+	from.flags(cmd, e)
 	return cmd
+}
+
+// recorded is the search for what a feed would have shown.
+func recorded(subject, id, after string) url.Values {
+	query := make(url.Values)
+	switch subject { // an order's feed is its chain, and has more than its own events
+	case "instrument":
+		query.Set("ticker", id)
+	case "entity":
+		kind, name, _ := strings.Cut(id, ":")
+		query.Set("entity_type", kind)
+		query.Set("entity_id", name)
+	default:
+		query.Set(subject, id)
+	}
+	if after != "" {
+		query.Set("cursor", after)
+	}
+	return query
 }
 
 func chosen(values map[string]*string) (string, error) {

@@ -691,19 +691,16 @@ func (s *Set) compareKeys(ctx context.Context, j *job, a, b string, rests []stri
 			}
 			continue
 		}
-		var left, right []any
+		var values [][]any
 		err := s.still(ctx, j, func() (err error) {
-			if left, err = valuesOf(ctx, s.client, a, some); err != nil {
-				return err
-			}
-			right, err = valuesOf(ctx, s.client, b, some)
+			values, err = valuesOf(ctx, s.client, some, a, b)
 			return err
 		})
 		if err != nil {
 			return err
 		}
 		for i, rest := range some {
-			if !sameValue(left[i], right[i]) {
+			if !sameValue(values[0][i], values[1][i]) {
 				differs(rest)
 			}
 		}

@@ -183,14 +183,14 @@ func hashKeys(ctx context.Context, client redis.UniversalClient, prefix string) 
 // digests are SHA-256 over keys, what is below the prefix of their names, and what
 // they hold. A key that does not exist has none.
 func digests(ctx context.Context, client redis.UniversalClient, prefix string, rests []string) (map[string]string, error) {
-	values, err := valuesOf(ctx, client, prefix, rests)
+	values, err := valuesOf(ctx, client, rests, prefix)
 	if err != nil {
 		return nil, err
 	}
 	found := make(map[string]string, len(rests))
 	for i, rest := range rests {
 		digest := sha256.New()
-		switch value := values[i].(type) {
+		switch value := values[0][i].(type) {
 		case nil:
 			continue
 		case string:
@@ -214,41 +214,76 @@ func digests(ctx context.Context, client redis.UniversalClient, prefix string, r
 // otherKind is a key of a kind that no view writes.
 type otherKind string
 
-// valuesOf reads whole keys: a string, []string, map[string]string or otherKind,
-// nil for one that does not exist. Of a cursor it leaves out who writes it.
-func valuesOf(ctx context.Context, client redis.UniversalClient, prefix string, rests []string) ([]any, error) {
-	kinds, err := kindsOf(ctx, client, prefix, rests)
+// valuesOf reads whole keys, below each of the prefixes: a string, []string,
+// map[string]string or otherKind, nil for one that does not exist. What is of another
+// kind than below the first prefix is an otherKind. Of a cursor it leaves out who
+// writes it.
+func valuesOf(ctx context.Context, client redis.UniversalClient, rests []string, prefixes ...string) ([][]any, error) {
+	kinds, err := kindsOf(ctx, client, prefixes[0], rests)
 	if err != nil {
 		return nil, err
 	}
-	read := make([]func() any, len(rests))
-	if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, rest := range rests {
-			switch key := prefix + rest; kinds[i] {
-			case "string":
-				answer := p.Get(ctx, key)
-				read[i] = func() any { return lasting(key, answer.Val()) }
-			case "list":
-				answer := p.LRange(ctx, key, 0, -1)
-				read[i] = func() any { return answer.Val() }
-			case "hash":
-				answer := p.HGetAll(ctx, key)
-				read[i] = func() any { return answer.Val() }
-			case "none":
-				read[i] = func() any { return nil }
-			default:
-				read[i] = func() any { return otherKind(kinds[i]) }
+	// Each answer has its own error: a missing key and one of another kind are none.
+	answers, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, prefix := range prefixes {
+			for i, rest := range rests {
+				switch key := prefix + rest; kinds[i] {
+				case "string":
+					p.Get(ctx, key)
+				case "list":
+					p.LRange(ctx, key, 0, -1)
+				case "hash":
+					p.HGetAll(ctx, key)
+				default:
+					p.Type(ctx, key)
+				}
 			}
 		}
 		return nil
-	}); err != nil && !errors.Is(err, redis.Nil) {
-		return nil, unavailable("reading what is below "+prefix, err)
+	})
+	if err != nil && !errors.Is(err, redis.Nil) && !wrongType(err) {
+		return nil, unavailable("reading what is below "+prefixes[0], err)
 	}
-	values := make([]any, len(rests))
-	for i := range rests {
-		values[i] = read[i]()
+	values := make([][]any, len(prefixes))
+	for i, prefix := range prefixes {
+		for _, answer := range answers[i*len(rests) : (i+1)*len(rests)] {
+			value, err := valueIn(answer)
+			if err != nil {
+				return nil, unavailable("reading what is below "+prefix, err)
+			}
+			values[i] = append(values[i], value)
+		}
 	}
 	return values, nil
+}
+
+func valueIn(answer redis.Cmder) (any, error) {
+	switch err := answer.Err(); {
+	case errors.Is(err, redis.Nil):
+		return nil, nil //nolint:nilnil // there is none
+	case wrongType(err):
+		return otherKind("another"), nil
+	case err != nil:
+		return nil, err
+	}
+	switch answer := answer.(type) {
+	case *redis.StringCmd:
+		key, _ := answer.Args()[1].(string)
+		return lasting(key, answer.Val()), nil
+	case *redis.StringSliceCmd:
+		if len(answer.Val()) > 0 {
+			return answer.Val(), nil
+		}
+	case *redis.MapStringStringCmd:
+		if len(answer.Val()) > 0 {
+			return answer.Val(), nil
+		}
+	case *redis.StatusCmd:
+		if answer.Val() != "none" {
+			return otherKind(answer.Val()), nil
+		}
+	}
+	return nil, nil //nolint:nilnil // there is none
 }
 
 // sameValue compares what valuesOf reads.
