@@ -163,21 +163,22 @@ func envelope(e feed.Event) []byte {
 	return append(text, e.Payload...)
 }
 
-func parseBody(position domain.Position, packed string) (domain.Located, error) {
+func parseBody(position domain.Position, packed string) (e domain.Located, size int, err error) {
 	text, err := unpack(packed)
 	if err != nil {
-		return domain.Located{}, err
+		return domain.Located{}, 0, err
 	}
+	size = len(text)
 	revision, n := binary.Uvarint(text)
 	text = text[max(n, 0):]
 	length, m := binary.Uvarint(text)
 	text = text[max(m, 0):]
 	if n <= 0 || m <= 0 || length > uint64(len(text)) {
-		return domain.Located{}, damaged("an unreadable body at %s", position)
+		return domain.Located{}, 0, damaged("an unreadable body at %s", position)
 	}
-	e, err := domain.Decode(text[length:])
+	event, err := domain.Decode(text[length:])
 	if err != nil {
-		return domain.Located{}, damaged("an unreadable event at %s", position)
+		return domain.Located{}, 0, damaged("an unreadable event at %s", position)
 	}
-	return domain.Located{Event: e, Stream: string(text[:length]), Revision: revision, Position: position}, nil
+	return domain.Located{Event: event, Stream: string(text[:length]), Revision: revision, Position: position}, size, nil
 }

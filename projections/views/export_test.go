@@ -15,6 +15,9 @@ func (s *Set) Listeners() int {
 	return len(s.hub.topics)
 }
 
+// Tighten makes the limits of reading so small that a test reaches them.
+func (s *Set) Tighten(chain, bytes, stretches int) { s.limits = limits{chain, bytes, stretches} }
+
 // Break makes a view's fold fail on some events, as a defect would. It must be
 // called before Start.
 func (s *Set) Break(name string, fails func(feed.Event) error) {

@@ -38,7 +38,8 @@ type Found struct {
 	TotalKnown bool
 }
 
-// MaxExamined bounds the events that one search reads.
+// MaxExamined bounds the events that one search reads. It ends earlier when what it
+// has found is large, or when the trails that it compares have little in common.
 const MaxExamined = 10_000
 
 // examinedAtOnce is the most events that are read in one round trip.
@@ -69,25 +70,34 @@ func (s *Set) Search(ctx context.Context, q Query) (Found, error) {
 	found.Total, found.TotalKnown = total, q.Expression == "" && q.Filter.After.IsZero() && q.Filter.Before.IsZero() && len(join.all) == 1 && !join.over && !half
 	// As many as are asked for first, and one to know whether there are more; then
 	// more and more, since few of them seem to be wanted.
-	for atOnce := min(limit+1, examinedAtOnce); !found.More; atOnce = min(2*atOnce, examinedAtOnce) {
-		places, err := join.next(ctx, min(atOnce, MaxExamined-found.Examined))
-		if err != nil {
-			return Found{}, err
+	var places []domain.Position
+	bytes := 0
+	for atOnce := min(limit+1, examinedAtOnce); !found.More; {
+		if len(places) == 0 {
+			places, err = join.next(ctx, min(atOnce, MaxExamined-found.Examined))
+			if err != nil {
+				return Found{}, err
+			}
+			atOnce = min(2*atOnce, examinedAtOnce)
 		}
 		if len(places) == 0 {
 			break
 		}
-		bodies, err := s.bodies(ctx, places)
+		bodies, err := s.someBodies(ctx, places)
 		if err != nil {
 			return Found{}, err
 		}
+		places = places[len(bodies.events):]
 		found.Archived += len(bodies.archived)
-		for _, e := range bodies.events {
+		for i, e := range bodies.events {
+			if err := ctx.Err(); err != nil { // an expression may take its time
+				return Found{}, err
+			}
 			ok, err := matcher.Match(e)
 			if err != nil {
 				return Found{}, err
 			}
-			if ok && len(found.Events) == limit {
+			if ok && (len(found.Events) == limit || bytes > s.limits.bytes) {
 				found.More = true
 				break
 			}
@@ -95,14 +105,15 @@ func (s *Set) Search(ctx context.Context, q Query) (Found, error) {
 			found.Reached = e.Position
 			if ok {
 				found.Events = append(found.Events, e)
+				bytes += bodies.sizes[i]
 			}
 		}
 		if found.Examined >= MaxExamined {
 			found.More = true
 		}
-		if err := ctx.Err(); err != nil {
-			return Found{}, err
-		}
+	}
+	if join.tired && !found.More {
+		found.More, found.Reached = true, join.reached
 	}
 	failed, failure := matcher.Errors()
 	found.Failed = failed
@@ -129,7 +140,7 @@ func (s *Set) candidates(ctx context.Context, q Query) (*join, int64, error) {
 			edge.position, edge.inclusive = q.Before, false
 		}
 	}
-	j := &join{after: q.After, before: q.Before, upTo: upTo, backwards: q.Backwards}
+	j := &join{after: q.After, before: q.Before, upTo: upTo, backwards: q.Backwards, most: s.limits.stretches}
 	var total int64
 	add := func(view string, ids ...string) error {
 		if len(ids) == 0 {
@@ -143,7 +154,7 @@ func (s *Set) candidates(ctx context.Context, q Query) (*join, int64, error) {
 		var u union
 		for _, id := range slices.Compact(ids) {
 			w := &walk{set: s, slot: slot, trails: trailsOf(view), id: id, backwards: q.Backwards}
-			length, err := w.seek(ctx, edge)
+			_, length, err := w.seek(ctx, edge)
 			if err != nil {
 				return err
 			}
@@ -337,6 +348,11 @@ type join struct {
 	limited       bool
 	spans         []uint64 // with limited: the spans that count, rising
 	over          bool
+
+	reads   int             // of stretches of trails, so far
+	most    int             // of them; then it stops
+	tired   bool            // it did
+	reached domain.Position // and there
 }
 
 // next returns the next places, at most n; none when there are no more.
@@ -358,6 +374,13 @@ func (j *join) next(ctx context.Context, n int) ([]domain.Position, error) {
 		}
 		if !ok || j.outside(lead) {
 			j.over = true
+			break
+		}
+		if j.reads >= j.most {
+			j.over, j.tired, j.reached = true, true, before(lead)
+			if j.backwards {
+				j.reached = domain.Position{Commit: lead.Commit + 1} // behind it, and before every other
+			}
 			break
 		}
 		target, skip := j.skip(lead)
@@ -409,8 +432,12 @@ func (j *join) skip(p domain.Position) (target domain.Position, skip bool) {
 func (j *join) seek(ctx context.Context, to edge) error {
 	for _, u := range j.all {
 		for _, w := range u.walks {
-			if _, err := w.seek(ctx, to); err != nil {
+			looked, _, err := w.seek(ctx, to)
+			if err != nil {
 				return err
+			}
+			if looked {
+				j.reads++
 			}
 		}
 	}
@@ -446,14 +473,14 @@ type walk struct {
 	more  bool              // there are more behind those
 }
 
-// seek goes to the first place behind an edge, never back. It returns the length
-// of the whole trail when it has looked for it, as it does the first time.
-func (w *walk) seek(ctx context.Context, to edge) (length int64, err error) {
+// seek goes to the first place behind an edge, never back. It tells whether it has
+// read a stretch of the trail, as it does the first time, and then the length of all.
+func (w *walk) seek(ctx context.Context, to edge) (looked bool, length int64, err error) {
 	for len(w.ahead) > 0 && !w.behind(w.ahead[0], to) {
 		w.ahead = w.ahead[1:]
 	}
 	if len(w.ahead) > 0 || w.begun && !w.more {
-		return 0, nil
+		return false, 0, nil
 	}
 	type part struct {
 		places []domain.Position
@@ -484,7 +511,7 @@ func (w *walk) seek(ctx context.Context, to edge) (length int64, err error) {
 		return part{places, trail.length, !w.backwards && until < trail.length || w.backwards && from > 0}, err
 	})
 	w.begun, w.ahead, w.more = true, found.places, found.more
-	return found.length, err
+	return true, found.length, err
 }
 
 func (w *walk) behind(p domain.Position, to edge) bool {

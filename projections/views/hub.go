@@ -11,13 +11,14 @@ import (
 type hub struct {
 	mu     sync.Mutex
 	topics map[string]*topic // those that somebody waits for
+	tails  int               // topics with a tail
 }
 
 // topic is what some wait for.
 type topic struct {
 	waiting map[*listener]struct{} // guarded by hub.mu
 	version atomic.Uint64          // raised before they are woken
-	tail    *tail
+	tail    *tail                  // nil: nobody follows it
 }
 
 // listener waits for some topics. C receives after each change; changes that
@@ -38,20 +39,25 @@ func (h *hub) listen(topics ...string) *listener {
 	return l
 }
 
-// follow listens to one topic and tells which it is.
+// follow listens to one topic, and tells which it is: one with a tail.
 func (h *hub) follow(name string) (*listener, *topic) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l := &listener{C: make(chan struct{}, 1), hub: h}
 	l.add(name)
-	return l, h.topics[name]
+	t := h.topics[name]
+	if t.tail == nil {
+		t.tail = newTail()
+		h.tails++
+	}
+	return l, t
 }
 
-// count is how many topics are waited for.
-func (h *hub) count() int {
+// share is what each tail may keep of what all together may.
+func (h *hub) share(all int) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.topics)
+	return all / max(h.tails, 1)
 }
 
 // also adds topics and reports whether any was new.
@@ -72,7 +78,7 @@ func (l *listener) add(name string) bool {
 		return false
 	}
 	if t == nil {
-		t = &topic{waiting: make(map[*listener]struct{}), tail: newTail()}
+		t = &topic{waiting: make(map[*listener]struct{})}
 		l.hub.topics[name] = t
 	}
 	if _, already := t.waiting[l]; already {
@@ -91,6 +97,9 @@ func (l *listener) close() {
 		t := l.hub.topics[name]
 		delete(t.waiting, l)
 		if len(t.waiting) == 0 {
+			if t.tail != nil {
+				l.hub.tails--
+			}
 			delete(l.hub.topics, name)
 		}
 	}

@@ -32,9 +32,11 @@ func (s *Set) Chain(ctx context.Context, order string) (chain domain.Chain, arch
 	return domain.BuildChain(order, found.events), archived, true, nil
 }
 
-// located are events, and which of them came from the event store.
+// located are events, how many bytes each of them is, and which of them came from the
+// event store.
 type located struct {
 	events   []domain.Located
+	sizes    []int
 	archived map[domain.Position]struct{}
 }
 
@@ -51,15 +53,18 @@ func (s *Set) chainEvents(ctx context.Context, order string) (located, error) {
 		return located{}, err
 	}
 	return read(ctx, s, slot, func(live *Generation, pulse *pulse) (found located, err error) {
-		upTo := domain.EndPosition
+		upTo, places, bytes := domain.EndPosition, 0, 0
 		fetch := func(refs []domain.Ref) ([]domain.Located, error) {
 			ids := make([]string, len(refs))
 			for i, ref := range refs {
 				ids[i] = refTopic(ref)
 			}
-			cursor, places, err := chainTrails.whole(ctx, live, pulse, ids)
+			cursor, some, err := chainTrails.whole(ctx, live, pulse, ids, int64(s.limits.chain))
 			if err != nil {
 				return nil, err
+			}
+			if places += len(some); places > s.limits.chain {
+				return nil, s.limits.chainTooLong(order)
 			}
 			// A chain is in several trails, which grow while they are read. What came after
 			// the first look is left out: else an event could be there and one before it
@@ -67,12 +72,21 @@ func (s *Set) chainEvents(ctx context.Context, order string) (located, error) {
 			if cursor.Compare(upTo) < 0 {
 				upTo = cursor
 			}
-			places = slices.DeleteFunc(places, func(p domain.Position) bool { return p.Compare(upTo) > 0 })
-			linked, err := s.bodies(ctx, places)
+			some = slices.DeleteFunc(some, func(p domain.Position) bool { return p.Compare(upTo) > 0 })
+			linked, err := s.someBodies(ctx, some)
+			if err != nil {
+				return nil, err
+			}
+			for _, size := range linked.sizes {
+				bytes += size
+			}
+			if len(linked.events) < len(some) || bytes > s.limits.bytes {
+				return nil, s.limits.chainTooLong(order)
+			}
 			for p := range linked.archived {
 				found.fromStore(p)
 			}
-			return linked.events, err
+			return linked.events, nil
 		}
 		own, err := fetch([]domain.Ref{{Kind: domain.KindOrder, ID: order}})
 		if err != nil || len(own) == 0 {
@@ -81,6 +95,45 @@ func (s *Set) chainEvents(ctx context.Context, order string) (located, error) {
 		found.events, err = domain.CollectChain(order, own, fetch)
 		return found, err
 	})
+}
+
+// limits bound what one read takes.
+type limits struct {
+	chain     int // events of a chain, which is not paged
+	bytes     int // of the events that are returned, about
+	stretches int // of trails, that a search reads
+}
+
+func defaultLimits() limits { return limits{chain: 10_000, bytes: 8 << 20, stretches: 1000} }
+
+func (l limits) chainTooLong(order string) error {
+	return domain.Rejectf("chain_too_long", "", "the chain of order %.64q has more than %d events or %d MiB: search for its events instead",
+		order, l.chain, l.bytes>>20)
+}
+
+// readFirst is how many events are read before it is known how large they are.
+const readFirst = 64
+
+// someBodies reads the events at places, the first as many as there is room for in
+// the limit of bytes, and at least one.
+func (s *Set) someBodies(ctx context.Context, places []domain.Position) (all located, err error) {
+	bytes := 0
+	for next := readFirst; len(all.events) < len(places) && bytes < s.limits.bytes; {
+		done := len(all.events)
+		some, err := s.bodies(ctx, places[done:min(done+next, len(places))])
+		if err != nil {
+			return located{}, err
+		}
+		all.events, all.sizes = append(all.events, some.events...), append(all.sizes, some.sizes...)
+		for p := range some.archived {
+			all.fromStore(p)
+		}
+		for _, size := range some.sizes {
+			bytes += size
+		}
+		next = max((s.limits.bytes-bytes)*len(all.events)/max(bytes, 1), 1)
+	}
+	return all, nil
 }
 
 // atOnce is how many events are read from the event store side by side.
@@ -113,35 +166,36 @@ func (s *Set) bodies(ctx context.Context, places []domain.Position) (located, er
 	if err != nil {
 		return located{}, err
 	}
-	found := located{events: make([]domain.Located, len(places))}
+	found := located{events: make([]domain.Located, len(places)), sizes: make([]int, len(places))}
 	var missing errgroup.Group
 	missing.SetLimit(atOnce)
 	for i, p := range places {
 		packed, ok := bodies.rows.field(bodies.live.blockOf(p), place(p))
 		if ok {
-			if found.events[i], err = parseBody(p, packed); err != nil {
+			if found.events[i], found.sizes[i], err = parseBody(p, packed); err != nil {
 				return located{}, err
 			}
 			continue
 		}
 		found.fromStore(p)
 		missing.Go(func() (err error) {
-			found.events[i], err = s.archivedAt(ctx, p)
+			found.events[i], found.sizes[i], err = s.archivedAt(ctx, p)
 			return err
 		})
 	}
 	return found, missing.Wait()
 }
 
-func (s *Set) archivedAt(ctx context.Context, p domain.Position) (domain.Located, error) {
+func (s *Set) archivedAt(ctx context.Context, p domain.Position) (e domain.Located, size int, err error) {
 	if s.store == nil {
-		return domain.Located{}, unavailable("reading the event at "+p.String(), errNoStore)
+		return domain.Located{}, 0, unavailable("reading the event at "+p.String(), errNoStore)
 	}
 	record, err := s.store.At(ctx, p)
 	if err != nil {
-		return domain.Located{}, err
+		return domain.Located{}, 0, err
 	}
-	return record.Located()
+	e, err = record.Located()
+	return e, len(record.Data), err
 }
 
 var errNoStore = errors.New("there is no event store")
@@ -228,13 +282,19 @@ type Page[T any] struct {
 	Items    []T
 	Total    int64 // length of the whole list
 	Archived int   // how many items were read from the event store
+
+	sizes []int // bytes of each item, of events
+	short bool  // the rest would have been too large
 }
 
 // OwnerEvents reads the events with index from up to, and without, to; in the
 // order of the log. kind is a view of owners, or Entities with the id that
-// Entity makes.
+// Entity makes. Events of more than 8 MiB together are refused.
 func (s *Set) OwnerEvents(ctx context.Context, kind, id string, from, to int64) (Page[domain.Located], error) {
 	page, _, err := s.trail(ctx, kind, id, from, to)
+	if err == nil && page.short {
+		return Page[domain.Located]{}, domain.Rejectf("page_too_large", "", "these events are more than %d MiB: ask for fewer at a time", s.limits.bytes>>20)
+	}
 	return page, err
 }
 
@@ -245,7 +305,8 @@ type stretch struct {
 	live   *Generation // that was read
 }
 
-// trail is OwnerEvents, and which generation it read.
+// trail is OwnerEvents, and which generation it read. Of large events it returns the
+// first, at least one.
 func (s *Set) trail(ctx context.Context, kind, id string, from, to int64) (Page[domain.Located], *Generation, error) {
 	slot, err := s.slot(kind)
 	if err != nil {
@@ -260,8 +321,11 @@ func (s *Set) trail(ctx context.Context, kind, id string, from, to int64) (Page[
 	if err != nil {
 		return Page[domain.Located]{}, nil, err
 	}
-	bodies, err := s.bodies(ctx, found.places)
-	return Page[domain.Located]{First: from, Items: bodies.events, Total: found.total, Archived: len(bodies.archived)}, found.live, err
+	bodies, err := s.someBodies(ctx, found.places)
+	return Page[domain.Located]{
+		First: from, Items: bodies.events, Total: found.total, Archived: len(bodies.archived),
+		sizes: bodies.sizes, short: len(bodies.events) < len(found.places),
+	}, found.live, err
 }
 
 // trailsOf are the trails of events that a view keeps.
@@ -359,7 +423,8 @@ const followPage = 256
 // now is the moment of the call. It ends with ctx. However slow its reader is, it
 // holds one page in memory. Of kind Search it follows the events of a type.
 func (s *Set) FollowOwner(ctx context.Context, kind, id string, after *domain.Position) (iter.Seq2[domain.Located, error], error) {
-	wake, topic, from, err := s.tune(ctx, kind, ownerTopic(kind, id), after)
+	wake, topic := s.hub.follow(ownerTopic(kind, id))
+	from, err := s.tune(ctx, kind, wake, after)
 	if err != nil {
 		return nil, err
 	}
@@ -419,7 +484,8 @@ func (s *Set) FollowOwner(ctx context.Context, kind, id string, after *domain.Po
 // of its recommendation. A follower that is past their positions is not told of
 // them, since it could not be resumed from there; Chain has them.
 func (s *Set) FollowChain(ctx context.Context, order string, after *domain.Position) (iter.Seq2[domain.Located, error], error) {
-	wake, _, from, err := s.tune(ctx, Chains, orderTopic(order), after)
+	wake := s.hub.listen(orderTopic(order))
+	from, err := s.tune(ctx, Chains, wake, after)
 	if err != nil {
 		return nil, err
 	}
@@ -461,15 +527,14 @@ func (s *Set) FollowChain(ctx context.Context, order string, after *domain.Posit
 
 // tune listens to a topic and finds where a live reader begins. Listening comes
 // first: what is applied between the two is then read and not waited for.
-func (s *Set) tune(ctx context.Context, name, on string, after *domain.Position) (*listener, *topic, domain.Position, error) {
+func (s *Set) tune(ctx context.Context, name string, wake *listener, after *domain.Position) (domain.Position, error) {
+	context.AfterFunc(ctx, wake.close)
 	slot, err := s.slot(name)
 	if err != nil {
-		return nil, nil, domain.Position{}, err
+		return domain.Position{}, err
 	}
-	wake, topic := s.hub.follow(on)
-	context.AfterFunc(ctx, wake.close)
 	if after != nil {
-		return wake, topic, *after, nil
+		return *after, s.within(ctx, *after)
 	}
 	from, err := read(ctx, s, slot, func(live *Generation, _ *pulse) (domain.Position, error) {
 		cursor, _, err := live.cursor(ctx)
@@ -478,7 +543,26 @@ func (s *Set) tune(ctx context.Context, name, on string, after *domain.Position)
 	if errors.Is(err, errCatchingUp) {
 		from, err = s.head(ctx)
 	}
-	return wake, topic, from, err
+	return from, err
+}
+
+// within refuses a position behind the end of the log: it is of another log, or of
+// what a backup does not have, and who waited for it would miss what comes before.
+func (s *Set) within(ctx context.Context, after domain.Position) error {
+	if _, seen := s.Seen(); s.store == nil || after.Compare(seen) <= 0 {
+		return nil
+	}
+	head, err := s.head(ctx)
+	if err != nil {
+		if again(ctx, err) {
+			return nil // whoever is followed can't be seen either; it is as it was
+		}
+		return err
+	}
+	if after.Compare(head) > 0 {
+		return domain.Rejectf("cursor_ahead", "after", "%s is behind the end of the log, %s: the log is another, or was restored from a backup", after, head)
+	}
+	return nil
 }
 
 // again reports whether a live reader should try again later: Redis or the store

@@ -34,6 +34,7 @@ type Set struct {
 	slots  []*slot
 	name   string // of this process, among those on one Redis
 	now    func() time.Time
+	limits limits
 
 	applying sync.RWMutex // held for the duration of an Apply, of a Start, and of a switch of generations; for reading by who compares builds
 	fence    int64        // our number as the one that writes; 0: we don't; guarded by applying
@@ -77,7 +78,7 @@ func NewSet(client redis.UniversalClient, store *eventstore.Store, log *slog.Log
 			bodies.count = clusterParts
 		}
 	}
-	s := &Set{client: client, store: store, log: log, hub: newHub(), name: uuid.NewString(), now: options.Now}
+	s := &Set{client: client, store: store, log: log, hub: newHub(), name: uuid.NewString(), now: options.Now, limits: defaultLimits()}
 	if s.now == nil {
 		s.now = time.Now
 	}

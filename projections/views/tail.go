@@ -2,6 +2,7 @@ package views
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tradetrail/tradetrail/domain"
 )
@@ -20,13 +21,17 @@ type tail struct {
 	whole   bool             // that read came to the end of the trail
 	first   int64            // index of events[0] in the trail
 	events  []domain.Located // elements are written once: readers keep slices of it
+	sizes   []int            // their bytes
 }
 
 func newTail() *tail { return &tail{turn: make(chan struct{}, 1)} }
 
-// maxShared bounds the events that all tails together keep, roughly: a tail that
-// nothing is added to keeps what was its share before.
-const maxShared = 1 << 14
+// maxShared is about how many bytes of events all tails together keep; one that
+// nothing is added to keeps what was its share before. maxTail is what one keeps.
+const (
+	maxShared = 64 << 20
+	maxTail   = 1 << 20
+)
 
 // next reads a live reader's next page, which begins at a spot: that of the tail if
 // it is there. generation is the one that was read.
@@ -57,12 +62,22 @@ func (t *topic) next(ctx context.Context, s *Set, kind, id string, at spot) (eve
 		return nil, nil, err
 	}
 	if !ours || generation != at.live {
-		l.live, l.first, l.events = generation, at.index, nil
+		l.live, l.first, l.events, l.sizes = generation, at.index, nil, nil
 	}
-	l.version, l.whole = version, len(page.Items) < followPage
-	l.events = append(l.events, page.Items...)
-	if over := len(l.events) - min(maxShared/max(s.hub.count(), 1), followPage); over > 0 {
-		l.events, l.first = l.events[over:], l.first+int64(over)
-	}
+	l.version, l.whole = version, at.index+int64(len(page.Items)) >= page.Total
+	l.events, l.sizes = append(l.events, page.Items...), append(l.sizes, page.sizes...)
+	l.trim(min(s.hub.share(maxShared), maxTail))
 	return page.Items, generation, nil
+}
+
+// trim keeps the newest events, followPage and so many bytes at most.
+func (l *tail) trim(bytes int) {
+	from := len(l.sizes)
+	for from > max(len(l.sizes)-followPage, 0) && bytes >= l.sizes[from-1] {
+		from--
+		bytes -= l.sizes[from]
+	}
+	if from > 0 { // what is cut off must not stay in memory
+		l.events, l.sizes, l.first = slices.Clone(l.events[from:]), slices.Clone(l.sizes[from:]), l.first+int64(from)
+	}
 }

@@ -108,8 +108,9 @@ func (t trails) open(ctx context.Context, client redis.UniversalClient, k keys, 
 }
 
 // whole reads trails in one round trip, or two if one of them is long, and before
-// them the cursor: the trails have every place up to it, and perhaps later ones.
-func (t trails) whole(ctx context.Context, g *Generation, p *pulse, ids []string) (domain.Position, []domain.Position, error) {
+// them the cursor: the trails have every place up to it, and perhaps later ones. Of
+// each it reads most+1 places at most.
+func (t trails) whole(ctx context.Context, g *Generation, p *pulse, ids []string, most int64) (domain.Position, []domain.Position, error) {
 	away := func(err error) error { return unavailable("reading trails below "+g.keys().prefix, err) }
 	var cursor *redis.StringCmd
 	marks := make([]*redis.StringCmd, len(ids))
@@ -135,7 +136,7 @@ func (t trails) whole(ctx context.Context, g *Generation, p *pulse, ids []string
 	if _, err := g.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, id := range ids {
 			if marks[i].Val() == longTrail {
-				lists[i] = pipe.LRange(ctx, g.keys().at(t.list, id), 0, -1)
+				lists[i] = pipe.LRange(ctx, g.keys().at(t.list, id), 0, most)
 			}
 		}
 		if len(lists) > 0 {

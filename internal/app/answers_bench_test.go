@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/graph"
 	"github.com/tradetrail/tradetrail/internal/authz"
 	"github.com/tradetrail/tradetrail/internal/rest"
 	"github.com/tradetrail/tradetrail/projections/feed"
@@ -34,9 +37,18 @@ const (
 	benchChunk         = 10_000 // events that are made at a time
 )
 
-// BenchmarkREST asks for chains, for pages of 50 events and for exports over HTTP, 16
-// readers at a time, on the read models of a redis-server that is started for it.
-func BenchmarkREST(b *testing.B) {
+// What BenchmarkAnswers asks over GraphQL.
+const (
+	benchChainQuery = `query($id: ID!) { chain(orderId: $id) { orderId status latencyTotal
+  events { stage latencyFromPrevious event { eventId eventType occurredAt actor data position } } } }`
+	benchPageQuery = `query($id: ID!) { account(id: $id) { events(first: 50) {
+  edges { cursor node { eventId eventType occurredAt orderId ticker data } } pageInfo { endCursor hasNextPage } } } }`
+)
+
+// BenchmarkAnswers asks for chains and for pages of 50 events over HTTP, 16 readers at
+// a time, and for pages at 500 a second, on the read models of a redis-server that is
+// started for it. Whoever asks shares the cores with it.
+func BenchmarkAnswers(b *testing.B) {
 	total := defaultBenchEvents
 	if text := os.Getenv(envBenchEvents); text != "" {
 		var err error
@@ -54,27 +66,45 @@ func BenchmarkREST(b *testing.B) {
 		cancel()
 		require.NoError(b, <-watched)
 	}()
-	audit := rest.NewAudit(authz.NewViews(set, authz.AllowAll{}), slog.New(slog.DiscardHandler), "bench", rest.DefaultAuditLimits())
+	quiet, guarded := slog.New(slog.DiscardHandler), authz.NewViews(set, authz.AllowAll{})
+	mux := http.NewServeMux()
+	mux.Handle("/audit/", rest.NewAudit(guarded, quiet, "bench", rest.DefaultAuditLimits()))
+	mux.Handle("/graphql", graph.NewServer(nil, guarded, quiet))
 	server := httptest.NewServer(rest.Secure(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		audit.ServeHTTP(w, r.WithContext(authz.With(r.Context(), authz.Developer)))
+		mux.ServeHTTP(w, r.WithContext(authz.With(r.Context(), authz.Developer)))
 	})))
 	defer server.Close()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: benchReaders}}
 	defer client.CloseIdleConnections()
-	for _, c := range []struct {
-		name string
-		path func(n int64) string
-	}{
-		{"chain", func(n int64) string { return "/audit/chain/" + orders[n*7919%int64(len(orders))] }},
-		{"page-of-50", func(n int64) string { return "/audit/account/" + accounts[n%int64(len(accounts))] + "?limit=50" }},
-		{"last-page-of-50", func(n int64) string {
-			return "/audit/account/" + accounts[n%int64(len(accounts))] + "?limit=50&sort=desc"
-		}},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			sideBySide(b, func(ctx context.Context, n int64) error { return ask(ctx, client, server.URL+c.path(n)) })
-		})
+	order := func(n int64) string { return orders[n*7919%int64(len(orders))] }
+	account := func(n int64) string { return accounts[n%int64(len(accounts))] }
+	get := func(path string) func(context.Context, int64) error {
+		return func(ctx context.Context, n int64) error {
+			return ask(ctx, client, http.MethodGet, server.URL+strings.NewReplacer("ORDER", order(n), "ACCOUNT", account(n)).Replace(path), "")
+		}
 	}
+	query := func(text string, id func(int64) string) func(context.Context, int64) error {
+		return func(ctx context.Context, n int64) error {
+			body, err := json.Marshal(map[string]any{"query": text, "variables": map[string]string{"id": id(n)}})
+			if err != nil {
+				return err
+			}
+			return ask(ctx, client, http.MethodPost, server.URL+"/graphql", string(body))
+		}
+	}
+	for _, c := range []struct {
+		name     string
+		question func(context.Context, int64) error
+	}{
+		{"rest/chain", get("/audit/chain/ORDER")},
+		{"rest/page-of-50", get("/audit/account/ACCOUNT?limit=50")},
+		{"rest/last-page-of-50", get("/audit/account/ACCOUNT?limit=50&sort=desc")},
+		{"graphql/chain", query(benchChainQuery, order)},
+		{"graphql/page-of-50", query(benchPageQuery, account)},
+	} {
+		b.Run(c.name, func(b *testing.B) { sideBySide(b, c.question) })
+	}
+	b.Run("graphql/page-of-50-at-500", func(b *testing.B) { atRate(b, 500, query(benchPageQuery, account)) })
 	b.Run("chain-without-http", func(b *testing.B) { // what reading alone takes, in the same run
 		sideBySide(b, func(ctx context.Context, n int64) error {
 			_, _, _, err := set.Chain(ctx, orders[n*7919%int64(len(orders))])
@@ -130,11 +160,12 @@ func applyBehind(b *testing.B, set *views.Set, log []feed.Event, at domain.Posit
 
 var errStatus = errors.New("not the answer that was asked for")
 
-func ask(ctx context.Context, client *http.Client, url string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func ask(ctx context.Context, client *http.Client, method, url, body string) error {
+	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
+	request.Header.Set("Content-Type", "application/json")
 	response, err := client.Do(request)
 	if err != nil {
 		return err
@@ -168,6 +199,34 @@ func sideBySide(b *testing.B, question func(ctx context.Context, n int64) error)
 		})
 	}
 	require.NoError(b, readers.Wait())
+	reportLatencies(b, latencies)
+}
+
+// atRate asks b.N questions at so many a second, whether the last was answered or not,
+// 64 at a time at most.
+func atRate(b *testing.B, rate int, question func(ctx context.Context, n int64) error) {
+	b.Helper()
+	latencies := make([]time.Duration, b.N)
+	begun := time.Now()
+	var readers errgroup.Group
+	readers.SetLimit(64)
+	for i := range b.N {
+		if wait := time.Until(begun.Add(time.Duration(i) * time.Second / time.Duration(rate))); wait > 0 {
+			time.Sleep(wait)
+		}
+		asked := time.Now() // that the sleeper slept too long is nobody's fault
+		readers.Go(func() error {
+			err := question(b.Context(), int64(i))
+			latencies[i] = time.Since(asked)
+			return err
+		})
+	}
+	require.NoError(b, readers.Wait())
+	reportLatencies(b, latencies)
+}
+
+func reportLatencies(b *testing.B, latencies []time.Duration) {
+	b.Helper()
 	slices.Sort(latencies)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "answers/s")
 	b.ReportMetric(milliseconds(latencies[len(latencies)/2]), "p50-ms")
