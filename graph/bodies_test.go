@@ -29,10 +29,11 @@ func TestBodies_AreBounded(t *testing.T) {
 		return strings.NewReader(`{"query": "` + query + `", "extensions": {"x": "` + strings.Repeat("x", 100<<10) + `"}}`)
 	}
 	done := make(chan int)
-	go func() {
+	run := func() {
 		answer, _ := send(t, server, http.MethodPost, "/graphql", big("{ events { examined } }"), "Content-Type", plain)
 		done <- answer.Code
-	}()
+	}
+	go run()
 	<-entered // read, decoded, and not answered
 	answer, problems := send(t, server, http.MethodPost, "/graphql", big("{ __typename }"), "Content-Type", plain)
 	assert.Equal(t, http.StatusServiceUnavailable, answer.Code)
