@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/lexer"
@@ -85,8 +86,9 @@ func (l formLimit) MutateOperationParameters(ctx context.Context, params *graphq
 	return checkNumbers(source)
 }
 
-// checkNumbers refuses numbers that Go has no place for, wherever they stand: the
-// parser lets them pass, and whatever takes their value panics.
+// checkNumbers refuses numbers that Go has no place for, wherever they stand:
+// validation lets them pass for scalars of ours, and whatever takes their value
+// panics.
 func checkNumbers(source *ast.Source) *gqlerror.Error {
 	for tokens := lexer.New(source); ; {
 		token, err := tokens.ReadToken()
@@ -100,8 +102,8 @@ func checkNumbers(source *ast.Source) *gqlerror.Error {
 			_, err = strconv.ParseFloat(token.Value, 64)
 		}
 		if err != nil {
-			problem := gqlerror.Wrap(domain.Rejectf(domain.CodeInvalid, "query", "the number %s is out of range; write ids and decimals as strings", cut(token.Value)))
-			problem.Locations = []gqlerror.Location{{Line: token.Pos.Line, Column: token.Pos.Column}}
+			problem := gqlerror.ErrorLocf("", token.Pos.Line, token.Pos.Column, "the number %s is out of range; write ids and decimals as strings", cut(token.Value))
+			errcode.Set(problem, errcode.ValidationFailed)
 			return problem
 		}
 	}
