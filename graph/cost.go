@@ -1,11 +1,17 @@
 package graph
 
 import (
+	"context"
 	"math"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/graph/generated"
 	"github.com/tradetrail/tradetrail/graph/model"
+	"github.com/tradetrail/tradetrail/ingest"
 	"github.com/tradetrail/tradetrail/projections/views"
 )
 
@@ -48,6 +54,15 @@ func weigh(c *generated.ComplexityRoot) {
 	c.Query.Rebuilds = func(children int) int { return readWeight + times(children, manyViews) }
 	c.Query.Parked = func(children int, _ *string) int { return readWeight + times(children, manyParked) }
 
+	c.Query.Checkpoint = func(children int) int { return readWeight + children }
+	c.Query.Proof = func(children int, _ string) int { return readWeight + children }
+
+	c.Mutation.Report = func(children int, _ model.ReportInput) int { return searchWeight + children }
+	c.Mutation.Rebuild = func(children int, _ string, _ *int) int { return readWeight + children }
+	c.Mutation.CancelRebuild = func(children int, _ string) int { return readWeight + children }
+	c.Mutation.StartRebuild = func(children int, _ []string, _ *int) int { return readWeight + times(children, manyViews) }
+	c.Mutation.Replay = func(children int, _ []string) int { return readWeight + times(children, manyViews) }
+
 	c.Chain.Events = func(children int) int { return times(children, manyEvents) }
 	c.ProjectionStatus.Hash = func(children int) int { return hashWeight + children }
 	c.ChainUpdate.Chain = func(children int) int { return readWeight + children }
@@ -60,6 +75,44 @@ func weigh(c *generated.ComplexityRoot) {
 	c.UserView.Events, c.UserView.Orders = connection, connection
 	c.InstrumentView.Events, c.InstrumentView.Orders = connection, connection
 	c.EntityTrail.Events = connection
+}
+
+// maxRecords is how often one mutation has the field record. Each takes all its
+// events apart, also those of a variable that it shares with the others.
+const maxRecords = 10
+
+// recordLimit refuses mutations that record too much. It counts events where they
+// stand: a weight in the complexity would have to decode them first, and outside the
+// turns.
+type recordLimit struct{}
+
+var _ graphql.OperationContextMutator = recordLimit{}
+
+// ExtensionName implements graphql.HandlerExtension.
+func (recordLimit) ExtensionName() string { return "RecordLimit" }
+
+// Validate implements graphql.HandlerExtension.
+func (recordLimit) Validate(graphql.ExecutableSchema) error { return nil }
+
+// MutateOperationContext counts the fields and their events.
+func (recordLimit) MutateOperationContext(_ context.Context, operation *graphql.OperationContext) *gqlerror.Error {
+	records, events := 0, 0
+	for _, field := range mutations(operation) {
+		if field.Name != "record" {
+			continue
+		}
+		records++
+		if list, ok := field.ArgumentMap(operation.Variables)["events"].([]any); ok {
+			events += len(list)
+		}
+	}
+	switch {
+	case records > maxRecords:
+		return gqlerror.Wrap(domain.Rejectf(domain.CodeTooLarge, "query", "record is there more than %d times; one takes many events", maxRecords))
+	case events > ingest.MaxBodyEvents:
+		return gqlerror.Wrap(domain.Rejectf(domain.CodeTooLarge, "events", "more than %d events in one mutation", ingest.MaxBodyEvents))
+	}
+	return nil
 }
 
 // page is what a page's items weigh together. A size that no page has is refused

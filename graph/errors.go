@@ -86,6 +86,9 @@ func dotted(path ast.Path) string {
 	return strings.Join(parts, ".")
 }
 
+// notAvailable refuses what this version can't answer yet.
+func notAvailable(message string) error { return reject("not_available", message) }
+
 // cut shortens what repeats input.
 func cut(text string) string {
 	if len(text) <= maxMessage {

@@ -2,10 +2,13 @@ package graph
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/lexer"
 	"github.com/vektah/gqlparser/v2/parser"
 
 	"github.com/tradetrail/tradetrail/domain"
@@ -72,14 +75,38 @@ func (l formLimit) MutateOperationParameters(ctx context.Context, params *graphq
 	if _, known := l.cache.Get(ctx, params.Query); known {
 		return nil
 	}
-	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: params.Query}, maxTokens)
+	source := &ast.Source{Input: params.Query}
+	doc, err := parser.ParseQueryWithTokenLimit(source, maxTokens)
 	if err != nil {
 		return nil //nolint:nilerr // gqlgen parses it again, and tells
 	}
 	if err := checkForm(doc); err != nil {
 		return gqlerror.Wrap(err)
 	}
-	return nil
+	return checkNumbers(source)
+}
+
+// checkNumbers refuses numbers that Go has no place for, wherever they stand:
+// validation lets them pass for scalars of ours, and whatever takes their value
+// panics.
+func checkNumbers(source *ast.Source) *gqlerror.Error {
+	for tokens := lexer.New(source); ; {
+		token, err := tokens.ReadToken()
+		if err != nil || token.Kind == lexer.EOF {
+			return nil //nolint:nilerr // the parser has read it to its end
+		}
+		switch token.Kind { //nolint:exhaustive // the others are no numbers
+		case lexer.Int:
+			_, err = strconv.ParseInt(token.Value, 10, 64)
+		case lexer.Float:
+			_, err = strconv.ParseFloat(token.Value, 64)
+		}
+		if err != nil {
+			problem := gqlerror.ErrorLocf("", token.Pos.Line, token.Pos.Column, "the number %s is out of range; write ids and decimals as strings", cut(token.Value))
+			errcode.Set(problem, errcode.ValidationFailed)
+			return problem
+		}
+	}
 }
 
 func checkForm(doc *ast.QueryDocument) error {

@@ -25,9 +25,6 @@ const (
 	codeSubscription = "needs_a_stream" // a subscription over plain HTTP
 )
 
-// maxErrors is how many mistakes in one query are told.
-const maxErrors = 10
-
 // overHTTP is GraphQL over HTTP: queries and mutations in the body of a POST,
 // queries in the URL of a GET. gqlgen's own transports answer other status codes
 // than the specification has, repeat bodies in errors, and leave errors without
@@ -53,8 +50,11 @@ func (t *overHTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	}
 	params, status, err := t.read(r)
 	if err != nil {
-		if status == http.StatusMethodNotAllowed {
+		switch status {
+		case http.StatusMethodNotAllowed:
 			w.Header().Set("Allow", "GET, POST, OPTIONS")
+		case http.StatusServiceUnavailable:
+			w.Header().Set("Retry-After", "1")
 		}
 		out.refuse(exec, r, status, err)
 		return
@@ -70,7 +70,7 @@ func (t *overHTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	operation, problems := exec.CreateOperationContext(r.Context(), params)
 	if len(problems) > 0 {
 		ctx := graphql.WithOperationContext(r.Context(), operation)
-		out.write(out.badRequest(), exec.DispatchError(ctx, problems[:min(len(problems), maxErrors)]))
+		out.write(out.badRequest(), exec.DispatchError(ctx, problems))
 		return
 	}
 	switch kind := operation.Operation.Operation; {
@@ -145,6 +145,9 @@ func (q requests) sameOrigin(r *http.Request) error {
 func reject(code, message string) error { return domain.Rejectf(code, "", "%s", message) }
 
 func unreadable(err error) error {
+	if errors.Is(err, errOverloaded) {
+		return err
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return domain.Rejectf(domain.CodeTooLarge, "", "the body is too large")
 	}
@@ -152,10 +155,16 @@ func unreadable(err error) error {
 }
 
 func statusOfReading(err error) int {
-	if e, ok := errors.AsType[*domain.Error](err); ok && e.Code == domain.CodeTooLarge {
+	switch e, _ := errors.AsType[*domain.Error](err); {
+	case e == nil:
+		return http.StatusBadRequest
+	case e.Code == domain.CodeTooLarge:
 		return http.StatusRequestEntityTooLarge
+	case e.Code == codeOverloaded:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusBadRequest
 	}
-	return http.StatusBadRequest
 }
 
 // answer writes responses in the media type that was agreed on.

@@ -11,8 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/graph"
@@ -220,4 +223,72 @@ func TestPersistedQueries(t *testing.T) {
 		require.Empty(t, ask(other, sum(other), 1))
 	}
 	assert.Len(t, ask("", sum(query), 1), 1)
+}
+
+// Numbers that nothing has a place for are refused wherever they stand, and before
+// anything takes their value.
+func TestNumbers_OutOfRange(t *testing.T) {
+	t.Parallel()
+	const big = "99999999999999999999"
+	for _, query := range []string{
+		`{ events(first: ` + big + `) { totalCount } }`,
+		`{ events(first: -` + big + `) { totalCount } }`,
+		`{ order(id: ` + big + `) { orderId } }`,
+		`{ anomalyHeatmap(from: ` + big + `, to: "2026-03-02T00:00:00Z") { total } }`,
+		`{ anomalyHeatmap(from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z", bucket: 1e999) { total } }`,
+		`query($d: Duration = ` + big + `) { anomalyHeatmap(from: "2026-03-01T00:00:00Z", to: "2026-03-02T00:00:00Z", bucket: $d) { total } }`,
+		`{ order(id: 1e999) { orderId } }`,
+		`query($n: Int = ` + big + `) { events(first: $n) { totalCount } }`,
+		`{ __typename @skip(if: ` + big + `) }`,
+		`mutation { record(events: [{eventType: "a.b", occurredAt: "now", data: {n: [` + big + `]}}]) { status } }`,
+		`{ __typename } fragment f on Query { events(first: ` + big + `) { totalCount } }`,
+	} {
+		for _, accept := range []string{plain, "text/event-stream"} {
+			body, err := json.Marshal(map[string]string{"query": query})
+			require.NoError(t, err)
+			answer, _ := send(t, handler(&fake{}), http.MethodPost, "/graphql", strings.NewReader(string(body)), "Content-Type", plain, "Accept", accept)
+			assert.Equal(t, http.StatusOK, answer.Code, query)
+			assert.Contains(t, answer.Body.String(), `"code":"GRAPHQL_VALIDATION_FAILED"`, query)
+			assert.Contains(t, answer.Body.String(), `"locations":[{"line":1,`, query)
+			assert.Contains(t, answer.Body.String(), "is out of range", query)
+		}
+	}
+	_, problems := ask(t, &fake{}, `{ order(id: "`+big+`") { orderId } }`)
+	assert.Empty(t, problems)
+}
+
+// clumsy is an executor that panics.
+type clumsy struct{ graphql.GraphExecutor }
+
+func (clumsy) CreateOperationContext(context.Context, *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+	panic("over it")
+}
+
+// A panic before an operation begins ends that operation alone: nothing recovers
+// behind a WebSocket.
+func TestExecutor_Recovers(t *testing.T) {
+	t.Parallel()
+	operation, problems := graph.NewCareful(clumsy{}).CreateOperationContext(t.Context(), &graphql.RawParams{})
+	assert.NotNil(t, operation)
+	require.Len(t, problems, 1)
+	assert.Equal(t, "internal error", problems[0].Message)
+}
+
+// Each transport tells the first mistakes only.
+func TestMistakes_AreCut(t *testing.T) {
+	t.Parallel()
+	for _, accept := range []string{plain, "text/event-stream"} {
+		answer, _ := send(t, handler(&fake{}), http.MethodPost, "/graphql", strings.NewReader(`{"query": "{`+repeat(30, " a%d: unknown")+`}"}`), "Content-Type", plain, "Accept", accept)
+		assert.Equal(t, 10, strings.Count(answer.Body.String(), "GRAPHQL_VALIDATION_FAILED"), accept)
+	}
+	url, _ := liveServer(t, &tape{}, nil)
+	client := dial(t, url, nil, "graphql-transport-ws")
+	for _, message := range []string{`{"type": "connection_init"}`, `{"type": "subscribe", "id": "1", "payload": {"query": "{` + repeat(30, " a%d: unknown") + `}"}}`} {
+		require.NoError(t, client.conn.WriteMessage(websocket.TextMessage, []byte(message)))
+		_, text, err := client.conn.ReadMessage()
+		require.NoError(t, err)
+		if strings.Contains(message, "subscribe") {
+			assert.Equal(t, 10, strings.Count(string(text), "GRAPHQL_VALIDATION_FAILED"))
+		}
+	}
 }

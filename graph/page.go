@@ -105,17 +105,20 @@ func (r *Resolver) ownerEvents(ctx context.Context, kind, id string, args pageAr
 		n, err = r.views.OwnerIndexAfter(ctx, kind, id, position)
 		return n, position, err
 	}
+	var after, before *domain.Position
 	from, to, err := args.window(ends{
 		total: func() (int64, error) {
 			head, err := r.views.OwnerEvents(ctx, kind, id, 0, 0)
 			return head.Total, err
 		},
 		through: func(cursor string) (int64, error) {
-			n, _, err := through(cursor)
+			n, position, err := through(cursor)
+			after = &position
 			return n, err
 		},
 		before: func(cursor string) (int64, error) {
 			n, position, err := through(cursor)
+			before = &position
 			if err != nil || n == 0 {
 				return n, err
 			}
@@ -137,14 +140,22 @@ func (r *Resolver) ownerEvents(ctx context.Context, kind, id string, args pageAr
 	total := int(page.Total)
 	out := &model.EventConnection{Edges: []*model.EventEdge{}, TotalCount: &total, FromEventStore: page.Archived}
 	for _, e := range page.Items {
+		// The indexes may be of one build of the read model and the items of the next,
+		// where events have come in before them.
+		if after != nil && e.Position.Compare(*after) <= 0 || before != nil && e.Position.Compare(*before) >= 0 {
+			continue
+		}
 		out.Edges = append(out.Edges, toEdge(e))
 	}
 	out.PageInfo = pageInfo(out.Edges, func(e *model.EventEdge) string { return e.Cursor }, from, to, page.Total)
+	if len(out.Edges) == 0 && len(page.Items) > 0 { // the next page begins where this one did
+		out.PageInfo.StartCursor, out.PageInfo.EndCursor = args.before, args.after
+	}
 	return out, nil
 }
 
 // ownerOrders pages through the owner's orders; a cursor is an order's number in
-// the list, which only grows at its end.
+// the list. It grows at its end, except by a rebuild that takes in parked events.
 func (r *Resolver) ownerOrders(ctx context.Context, kind, id string, args pageArgs) (*model.OrderConnection, error) {
 	total := func() (int64, error) {
 		head, err := r.views.OwnerOrders(ctx, kind, id, 0, 0)

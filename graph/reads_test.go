@@ -140,3 +140,60 @@ func TestErrors_NameThePlace(t *testing.T) {
 		assert.JSONEq(t, `{"`+id+`": null}`, data)
 	}
 }
+
+// What is given and empty is no bound for a filter, and must not find everything.
+func TestFilters_RefuseWhatIsEmpty(t *testing.T) {
+	t.Parallel()
+	var searched []views.Query
+	v := &fake{search: func(q views.Query) (views.Found, error) {
+		searched = append(searched, q)
+		return views.Found{}, nil
+	}}
+	both := []string{"accounts", "strategies", "users", "tickers", "orders"}
+	for root, fields := range map[string][]string{"events": append([]string{"types"}, both...), "anomalies": append([]string{"kinds", "rules", "severities"}, both...)} {
+		values := map[string]string{"expression": `""`, "after": `"0001-01-01T00:00:00Z"`, "before": `"0001-01-01T00:00:00Z"`}
+		if root == "events" {
+			values["entityType"], values["entityId"] = `""`, `""`
+		}
+		for _, field := range fields {
+			values[field] = "[]"
+		}
+		for field, value := range values {
+			_, problems := ask(t, v, `{ `+root+`(filter: {`+field+`: `+value+`}) { examined } }`)
+			require.Len(t, problems, 1, "%s %s", root, field)
+			assert.Equal(t, [2]string{"invalid", "filter." + field}, [2]string{problems[0].Extensions.Code, problems[0].Extensions.Field}, root)
+			assert.Empty(t, searched, "%s %s", root, field)
+		}
+		for field := range values {
+			_, problems := ask(t, v, `{ `+root+`(filter: {`+field+`: null}) { examined } }`)
+			assert.Empty(t, problems, "%s %s", root, field)
+		}
+		searched = nil
+	}
+}
+
+// A build that is switched to between two reads may have events before the cursor
+// that the one before had not.
+func TestPages_RepeatNothing(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		shift      uint64 // of the events' positions; 1 is what the indexes say
+		args, want string
+	}{
+		{0, `first: 3, after: "C:3/P:3"`, `{"edges": [{"cursor": "C:4/P:4"}, {"cursor": "C:5/P:5"}], "pageInfo": {"startCursor": "C:4/P:4", "endCursor": "C:5/P:5"}}`},
+		{0, `first: 1, after: "C:3/P:3"`, `{"edges": [], "pageInfo": {"startCursor": null, "endCursor": "C:3/P:3"}}`},
+		{3, `last: 2, before: "C:6/P:6"`, `{"edges": [], "pageInfo": {"startCursor": "C:6/P:6", "endCursor": null}}`},
+		{3, `last: 4, before: "C:6/P:6"`, `{"edges": [{"cursor": "C:5/P:5"}], "pageInfo": {"startCursor": "C:5/P:5", "endCursor": "C:5/P:5"}}`},
+	} {
+		v := &fake{events: func(from, to int64) views.Page[domain.Located] {
+			page := views.Page[domain.Located]{First: from, Total: 10}
+			for n := from; n < min(to, 10); n++ {
+				page.Items = append(page.Items, located(uint64(n)+c.shift))
+			}
+			return page
+		}}
+		data, problems := ask(t, v, `{ account(id: "a") { events(`+c.args+`) { edges { cursor } pageInfo { startCursor endCursor } } } }`)
+		require.Empty(t, problems, c.args)
+		assert.JSONEq(t, `{"account": {"events": `+c.want+`}}`, data, c.args)
+	}
+}

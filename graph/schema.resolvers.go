@@ -72,6 +72,11 @@ func (r *mutationResolver) Record(ctx context.Context, events []*model.EventInpu
 	return out, nil
 }
 
+// Report is the resolver for the report field.
+func (r *mutationResolver) Report(ctx context.Context, input model.ReportInput) (*model.Report, error) {
+	return nil, notAvailable("reports are not there yet")
+}
+
 // Rebuild is the resolver for the rebuild field.
 func (r *mutationResolver) Rebuild(ctx context.Context, projection string, rate *int) (*model.ProjectionStatus, error) {
 	options, err := rebuildOptions(rate)
@@ -218,6 +223,9 @@ func (r *queryResolver) Events(ctx context.Context, filter *model.EventFilter, f
 
 // Anomalies is the resolver for the anomalies field.
 func (r *queryResolver) Anomalies(ctx context.Context, filter *model.AnomalyFilter, first *int, after *string) (*model.AnomalyConnection, error) {
+	if err := checkAnomalyFilter(filter); err != nil {
+		return nil, err
+	}
 	return r.anomalies(ctx, filter, pageArgs{first: first, after: after})
 }
 
@@ -244,6 +252,16 @@ func (r *queryResolver) Latencies(ctx context.Context, notOlderThan *string) ([]
 		return nil, err
 	}
 	return toLatencies(histograms), nil
+}
+
+// Checkpoint is the resolver for the checkpoint field.
+func (r *queryResolver) Checkpoint(ctx context.Context) (*model.Checkpoint, error) {
+	return nil, notAvailable("the transparency log is not there yet")
+}
+
+// Proof is the resolver for the proof field.
+func (r *queryResolver) Proof(ctx context.Context, eventID string) (*model.InclusionProof, error) {
+	return nil, notAvailable("the transparency log is not there yet")
 }
 
 // Projections is the resolver for the projections field.
@@ -327,6 +345,9 @@ func (r *subscriptionResolver) EntityEvents(ctx context.Context, typeArg string,
 
 // AnomalyDetected is the resolver for the anomalyDetected field.
 func (r *subscriptionResolver) AnomalyDetected(ctx context.Context, filter *model.AnomalyFilter, after *string) (<-chan *model.AnomalyUpdate, error) {
+	if err := checkAnomalyFilter(filter); err != nil {
+		return nil, err
+	}
 	return r.followAnomalies(ctx, filter, after)
 }
 

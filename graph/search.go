@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/domain/filter"
@@ -14,6 +15,9 @@ import (
 
 // search answers the query events.
 func (r *Resolver) search(ctx context.Context, input *model.EventFilter, args pageArgs) (*model.EventConnection, error) {
+	if err := checkFilter(input); err != nil {
+		return nil, err
+	}
 	query := views.Query{Filter: toFilter(input), Backwards: args.last != nil, Limit: defaultPage}
 	if args.first != nil && args.last != nil {
 		return nil, domain.Rejectf(domain.CodeInvalid, "last", "a search goes one way: either first or last")
@@ -89,6 +93,77 @@ func toFound(found views.Found, query views.Query) *model.EventConnection {
 		info.EndCursor = stopped
 	}
 	return out
+}
+
+func checkFilter(input *model.EventFilter) error {
+	if input == nil {
+		return nil
+	}
+	return checkGiven([]givenList{
+		{"types", input.Types},
+		{"tickers", input.Tickers},
+		{"strategies", input.Strategies},
+		{"accounts", input.Accounts},
+		{"users", input.Users},
+		{"orders", input.Orders},
+	}, []givenText{{"entityType", input.EntityType}, {"entityId", input.EntityID}, {"expression", input.Expression}},
+		[]givenTime{{"after", input.After}, {"before", input.Before}})
+}
+
+func checkAnomalyFilter(input *model.AnomalyFilter) error {
+	if input == nil {
+		return nil
+	}
+	return checkGiven([]givenList{
+		{"kinds", input.Kinds},
+		{"rules", input.Rules},
+		{"severities", input.Severities},
+		{"accounts", input.Accounts},
+		{"strategies", input.Strategies},
+		{"users", input.Users},
+		{"tickers", input.Tickers},
+		{"orders", input.Orders},
+	}, []givenText{{"expression", input.Expression}}, []givenTime{{"after", input.After}, {"before", input.Before}})
+}
+
+// The parts of a filter; nil where they are left out.
+type (
+	givenList struct {
+		field  string
+		values []string
+	}
+	givenText struct {
+		field string
+		text  *string
+	}
+	givenTime struct {
+		field string
+		time  *time.Time
+	}
+)
+
+// earliest is the earliest occurredAt of an event.
+var earliest = time.Unix(0, 0)
+
+// checkGiven refuses what is given and empty. To a filter.Filter that is no bound:
+// a list of accounts that came out empty would find everybody's events.
+func checkGiven(lists []givenList, texts []givenText, times []givenTime) error {
+	for _, l := range lists {
+		if l.values != nil && len(l.values) == 0 {
+			return domain.Rejectf(domain.CodeInvalid, "filter."+l.field, "is empty; leave it out, or null, for no bound")
+		}
+	}
+	for _, t := range texts {
+		if t.text != nil && strings.TrimSpace(*t.text) == "" {
+			return domain.Rejectf(domain.CodeInvalid, "filter."+t.field, "is empty; leave it out, or null, for no bound")
+		}
+	}
+	for _, t := range times {
+		if t.time != nil && t.time.Before(earliest) {
+			return domain.Rejectf(domain.CodeInvalid, "filter."+t.field, "is before 1970, as no event is; leave it out, or null, for no bound")
+		}
+	}
+	return nil
 }
 
 func toFilter(input *model.EventFilter) filter.Filter {

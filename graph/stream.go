@@ -177,7 +177,7 @@ func (s *sender) write(text []byte) bool {
 		return false
 	}
 	_ = s.control.SetWriteDeadline(s.live.Now().Add(s.live.WriteWithin)) // without one it waits for the server's
-	_, err := s.w.Write(text)                                            //nolint:gosec // events of JSON are no page
+	_, err := s.w.Write(text)
 	if err == nil {
 		err = s.control.Flush()
 	}

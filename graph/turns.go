@@ -14,14 +14,20 @@ import (
 
 // The codes of operations that could not be executed, or not to their end.
 const (
-	codeTimeout    = "timeout"
-	codeOverloaded = "overloaded"
+	codeTimeout      = "timeout"
+	codeOverloaded   = "overloaded"
+	codeRebuildAlone = "rebuild_alone"
 )
 
 // errTimeout is why an operation's context ends.
 var errTimeout = &domain.Error{
 	Class: domain.ClassTransient, Code: codeTimeout,
 	Message: "the operation took too long and was given up; ask for less at once",
+}
+
+var errOverloaded = &domain.Error{
+	Class: domain.ClassTransient, Code: codeOverloaded,
+	Message: "too many queries at a time; try again",
 }
 
 // turns bounds how many queries and mutations run at a time, how many wait for
@@ -47,13 +53,25 @@ func newTurns(running, waiting int, query, mutation time.Duration) *turns {
 	return &turns{make(chan struct{}, running), make(chan struct{}, waiting), query, mutation}
 }
 
-var _ graphql.OperationInterceptor = (*turns)(nil)
+var (
+	_ graphql.OperationInterceptor    = (*turns)(nil)
+	_ graphql.OperationContextMutator = (*turns)(nil)
+)
 
 // ExtensionName implements graphql.HandlerExtension.
 func (*turns) ExtensionName() string { return "Turns" }
 
 // Validate implements graphql.HandlerExtension.
 func (*turns) Validate(graphql.ExecutableSchema) error { return nil }
+
+// MutateOperationContext refuses a mutation that rebuilds and does something else,
+// which would be done outside the turns too.
+func (*turns) MutateOperationContext(_ context.Context, operation *graphql.OperationContext) *gqlerror.Error {
+	if fields := mutations(operation); len(fields) > 1 && slices.ContainsFunc(fields, isRebuild) {
+		return gqlerror.Wrap(reject(codeRebuildAlone, "rebuild takes as long as it takes: it must be the only field of its mutation"))
+	}
+	return nil
+}
 
 // InterceptOperation executes a query or mutation in its turn and in its time.
 func (t *turns) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
@@ -105,20 +123,22 @@ func (t *turns) end() { <-t.running }
 
 func overloaded() *gqlerror.Error {
 	return &gqlerror.Error{
-		Message:    "too many queries at a time; try again",
-		Extensions: map[string]any{"code": codeOverloaded, "class": domain.ClassTransient.String()},
+		Message:    errOverloaded.Message,
+		Extensions: map[string]any{"code": errOverloaded.Code, "class": errOverloaded.Class.String()},
 	}
 }
 
 // lasts reports whether an operation has no part in turns.
 func lasts(operation *graphql.OperationContext) bool {
-	switch operation.Operation.Operation {
-	case ast.Subscription:
-		return true
-	case ast.Mutation:
-		fields := graphql.CollectFields(operation, operation.Operation.SelectionSet, []string{"Mutation"})
-		return slices.ContainsFunc(fields, func(f graphql.CollectedField) bool { return f.Name == "rebuild" })
-	default:
-		return false
-	}
+	return operation.Operation.Operation == ast.Subscription || slices.ContainsFunc(mutations(operation), isRebuild)
 }
+
+// mutations are the fields of a mutation.
+func mutations(operation *graphql.OperationContext) []graphql.CollectedField {
+	if operation.Operation.Operation != ast.Mutation {
+		return nil
+	}
+	return graphql.CollectFields(operation, operation.Operation.SelectionSet, []string{"Mutation"})
+}
+
+func isRebuild(f graphql.CollectedField) bool { return f.Name == "rebuild" }

@@ -79,7 +79,7 @@ type AnomalyEdge struct {
 	Node *Anomaly `json:"node"`
 }
 
-// Which anomalies; what is left out agrees with all.
+// Which anomalies; what is left out or null agrees with all. What is empty is an error, as in EventFilter.
 type AnomalyFilter struct {
 	// Any of these kinds, letter by letter.
 	Kinds []string `json:"kinds,omitempty"`
@@ -199,7 +199,7 @@ type Chain struct {
 	Order *Order `json:"order"`
 	// The stages that the chain has been through, in causal order.
 	Stages []Stage `json:"stages"`
-	// The steps, in causal order: by stage before the order, by time from then on.
+	// The steps, in causal order: by stage before the order, by time from then on. All of them: a chain has no pages.
 	Events []*ChainEvent `json:"events"`
 	// From the first event to the last.
 	LatencyTotal time.Duration `json:"latencyTotal"`
@@ -227,6 +227,18 @@ type ChainUpdate struct {
 	Chain *Chain `json:"chain"`
 	// Whose chain it is, for the resolver of chain.
 	OrderID string `json:"-"`
+}
+
+// A checkpoint of the transparency log, as C2SP's tlog-checkpoint has it: https://c2sp.org/tlog-checkpoint
+type Checkpoint struct {
+	// The name of the log.
+	Origin string `json:"origin"`
+	// How many leaves the log has under it; the last one is size - 1.
+	Size int `json:"size"`
+	// The root of the Merkle tree over these leaves, in base64.
+	RootHash string `json:"rootHash"`
+	// The whole signed note, with the signatures of the log and of its witnesses: what is to be kept and verified.
+	Note string `json:"note"`
 }
 
 // How far the source's clock can be trusted.
@@ -315,8 +327,10 @@ type EventEdge struct {
 	Node *AuditEvent `json:"node"`
 }
 
-// Which events are wanted. All parts must agree; one that is null or empty agrees with
-// every event. Lists are any of their values, at most 1,000.
+// Which events are wanted. All parts must agree; one that is left out or null agrees
+// with every event. Lists are any of their values, 1 to 1,000. An empty list and an
+// empty text are errors: what came out empty by mistake must not find everything. So
+// are times before 1970, when there are no events.
 type EventFilter struct {
 	// Also families (order.*), and the aliases that are accepted at the door.
 	Types []string `json:"types,omitempty"`
@@ -465,6 +479,20 @@ type HourCount struct {
 	Count int `json:"count"`
 }
 
+// The way from an event's leaf to the root of a checkpoint, by RFC 6962.
+type InclusionProof struct {
+	// The event.
+	EventID string `json:"eventId"`
+	// The number of its leaf, from 0.
+	LeafIndex int `json:"leafIndex"`
+	// Leaves of the tree: the size of the checkpoint.
+	TreeSize int `json:"treeSize"`
+	// The hashes on the way, from the leaf up, in base64.
+	Hashes []string `json:"hashes"`
+	// What the proof leads to.
+	Checkpoint *Checkpoint `json:"checkpoint"`
+}
+
 // What belongs to an instrument.
 type InstrumentView struct {
 	// The ticker.
@@ -557,7 +585,7 @@ type OrderConnection struct {
 
 // An order in a list.
 type OrderEdge struct {
-	// Its place in the list.
+	// Its number in the list. It says another place once orders come in before it, which a rebuild does that takes in what was parked.
 	Cursor string `json:"cursor"`
 	// The order.
 	Node *Order `json:"node"`
@@ -725,6 +753,36 @@ type ReceiptError struct {
 	Field *string `json:"field,omitempty"`
 	// For people.
 	Message string `json:"message"`
+}
+
+// A report, ready to be saved.
+type Report struct {
+	// Its media type, such as application/pdf.
+	ContentType string `json:"contentType"`
+	// What to call the file.
+	FileName string `json:"fileName"`
+	// The file, in base64.
+	Data string `json:"data"`
+}
+
+// What a report is about: exactly one of an order, an account, a strategy, a user and a day.
+type ReportInput struct {
+	// The order.
+	OrderID *string `json:"orderId,omitempty"`
+	// The account.
+	AccountID *string `json:"accountId,omitempty"`
+	// The strategy.
+	StrategyID *string `json:"strategyId,omitempty"`
+	// The user.
+	UserID *string `json:"userId,omitempty"`
+	// The UTC day, such as 2026-03-02.
+	Daily *string `json:"daily,omitempty"`
+	// The window of occurredAt: from `after` on, and earlier than `before`.
+	After *time.Time `json:"after,omitempty"`
+	// The end of the window of occurredAt; it is not in it.
+	Before *time.Time `json:"before,omitempty"`
+	// How it is written.
+	Format ReportFormat `json:"format"`
 }
 
 // Events of a stage.
@@ -1027,6 +1085,73 @@ func (e *ReceiptStatus) UnmarshalJSON(b []byte) error {
 }
 
 func (e ReceiptStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How a report is written.
+type ReportFormat string
+
+const (
+	// For people, on paper.
+	ReportFormatPDF ReportFormat = "PDF"
+	// For people, in a browser.
+	ReportFormatHTML ReportFormat = "HTML"
+	// For people, in a terminal.
+	ReportFormatText ReportFormat = "TEXT"
+	// For programs.
+	ReportFormatJSON ReportFormat = "JSON"
+	// For spreadsheets.
+	ReportFormatCSV ReportFormat = "CSV"
+)
+
+var AllReportFormat = []ReportFormat{
+	ReportFormatPDF,
+	ReportFormatHTML,
+	ReportFormatText,
+	ReportFormatJSON,
+	ReportFormatCSV,
+}
+
+func (e ReportFormat) IsValid() bool {
+	switch e {
+	case ReportFormatPDF, ReportFormatHTML, ReportFormatText, ReportFormatJSON, ReportFormatCSV:
+		return true
+	}
+	return false
+}
+
+func (e ReportFormat) String() string {
+	return string(e)
+}
+
+func (e *ReportFormat) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ReportFormat(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ReportFormat", str)
+	}
+	return nil
+}
+
+func (e ReportFormat) MarshalGQL(w io.Writer) {
+	fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ReportFormat) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ReportFormat) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil
