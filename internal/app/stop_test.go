@@ -89,8 +89,8 @@ func TestStop_EndsStuckStreams(t *testing.T) {
 	r.caughtUp()
 	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		if err == nil {
-			err = conn.(*net.TCPConn).SetReadBuffer(4096)
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			err = tcp.SetReadBuffer(4096)
 		}
 		return conn, err
 	}}
