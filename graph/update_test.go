@@ -168,12 +168,10 @@ type defective struct {
 	graph.Views
 
 	follow func(ctx context.Context, yield func(domain.Located, error) bool)
-	ended  atomic.Int64
 }
 
 func (b *defective) FollowOwner(ctx context.Context, _, _ string, _ *domain.Position) (iter.Seq2[domain.Located, error], error) {
 	return func(yield func(domain.Located, error) bool) {
-		defer b.ended.Add(1)
 		b.follow(ctx, yield)
 	}, nil
 }
@@ -188,25 +186,6 @@ func TestLive_FollowerPanics(t *testing.T) {
 	assert.Contains(t, string(text), `"type":"error","id":"1"`)
 	assert.Contains(t, string(text), `"code":"internal"`)
 	assert.NotContains(t, string(text), "defect")
-}
-
-// What a view says when its subscription ends is not read while it is written: the
-// race detector looks.
-func TestLive_LateErrorIsReadByNobody(t *testing.T) {
-	v := &defective{follow: func(ctx context.Context, yield func(domain.Located, error) bool) {
-		<-ctx.Done()
-		yield(domain.Located{}, ctx.Err())
-	}}
-	url, _ := liveServer(t, v, nil)
-	c := greeted(t, url)
-	const times = 100
-	for range times {
-		c.say(subscribe("1"))
-		c.say(`{"type":"complete","id":"1"}`)
-	}
-	require.Eventually(t, func() bool { return v.ended.Load() == times }, patience, time.Millisecond)
-	c.say(`{"type":"ping"}`)
-	c.hear(`{"type":"pong"}`)
 }
 
 // A large message has more time than a small one: a client that takes 64 KiB within
