@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -60,12 +59,24 @@ func anomalyOf(event *model.AuditEvent, f finding) *model.Anomaly {
 // maxNamed is how many kinds, rules or severities a filter names.
 const maxNamed = 100
 
-// anomalyFilter is a filter for the events of anomalies. What stands in their data
-// becomes part of the expression.
-func anomalyFilter(input *model.AnomalyFilter) (filter.Filter, error) {
+// named are the kinds, rules and severities that somebody wants; an empty list
+// wants all.
+type named struct{ kinds, rules, severities []string }
+
+func (n named) all() bool { return len(n.kinds)+len(n.rules)+len(n.severities) == 0 }
+
+func (n named) wants(f finding) bool {
+	has := func(list []string, value *string) bool {
+		return len(list) == 0 || value != nil && slices.Contains(list, *value)
+	}
+	return has(n.kinds, f.kind) && has(n.rules, f.rule) && has(n.severities, f.severity)
+}
+
+// anomalyFilter is a filter for the events of anomalies, and what it can't say.
+func anomalyFilter(input *model.AnomalyFilter) (filter.Filter, named, error) {
 	f := filter.Filter{Types: []string{string(domain.AnomalyDetected)}}
 	if input == nil {
-		return f, nil
+		return f, named{}, nil
 	}
 	f.Accounts, f.Strategies, f.Users, f.Tickers, f.Orders = input.Accounts, input.Strategies, input.Users, input.Tickers, input.Orders
 	if input.After != nil {
@@ -77,33 +88,64 @@ func anomalyFilter(input *model.AnomalyFilter) (filter.Filter, error) {
 	if input.Expression != nil {
 		f.Expression = *input.Expression
 	}
-	if _, err := f.Compile(); err != nil { // places in the expression are those of the caller's
-		return filter.Filter{}, inFilter(err)
+	if _, err := f.Compile(); err != nil {
+		return filter.Filter{}, named{}, inFilter(err)
 	}
-	var terms []string
-	for _, list := range []struct {
-		field, name string
-		values      []string
-	}{{"kinds", "kind", input.Kinds}, {"rules", "rule", input.Rules}, {"severities", "severity", input.Severities}} {
-		if len(list.values) == 0 {
-			continue
+	for field, list := range map[string][]string{"kinds": input.Kinds, "rules": input.Rules, "severities": input.Severities} {
+		if len(list) > maxNamed {
+			return filter.Filter{}, named{}, domain.Rejectf(domain.CodeInvalid, "filter."+field, "at most %d values", maxNamed)
 		}
-		if len(list.values) > maxNamed {
-			return filter.Filter{}, domain.Rejectf(domain.CodeInvalid, "filter."+list.field, "at most %d values", maxNamed)
-		}
-		values, err := json.Marshal(list.values)
+	}
+	return f, named{input.Kinds, input.Rules, input.Severities}, nil
+}
+
+// scan gives a search's events to take, until it has no room, in as many searches
+// as may be examined by one. The answer has none of them.
+func (r *Resolver) scan(ctx context.Context, query views.Query, take func(domain.Located) bool) (views.Found, error) {
+	var out views.Found
+	for query.Limit = max(query.Limit, 1); ; query.Limit = views.MaxPage {
+		found, err := r.views.Search(ctx, query)
 		if err != nil {
-			return filter.Filter{}, domain.Rejectf(domain.CodeInvalid, "filter."+list.field, "no texts")
+			return views.Found{}, inFilter(err)
 		}
-		terms = append(terms, fmt.Sprintf(`data[%q] in %s`, list.name, values))
+		out.Examined += found.Examined
+		out.Archived += found.Archived
+		out.Failed += found.Failed
+		out.Failure = cmp.Or(out.Failure, found.Failure)
+		for _, e := range found.Events {
+			if !take(e) {
+				out.More = true
+				return out, nil
+			}
+			out.Reached = e.Position
+		}
+		out.More, out.Reached = found.More, found.Reached
+		if !found.More || out.Examined >= views.MaxExamined || found.Reached.IsZero() {
+			return out, nil
+		}
+		query.After = found.Reached
 	}
-	if f.Expression != "" && len(terms) > 0 {
-		terms = append(terms, "(\n"+f.Expression+"\n)")
+}
+
+// findNamed is Search for what a filter can't say.
+func (r *Resolver) findNamed(ctx context.Context, query views.Query, n named) (views.Found, error) {
+	if n.all() {
+		found, err := r.views.Search(ctx, query)
+		return found, inFilter(err)
 	}
-	if len(terms) > 0 {
-		f.Expression = strings.Join(terms, " && ")
-	}
-	return f, nil
+	var events []domain.Located
+	found, err := r.scan(ctx, query, func(e domain.Located) bool {
+		if !n.wants(parseFinding(e.Event)) {
+			return true
+		}
+		if len(events) == query.Limit {
+			return false
+		}
+		events = append(events, e)
+		return true
+	})
+	found.Events = events
+	return found, err
 }
 
 // anomalies answers the query of that name.
@@ -111,7 +153,7 @@ func (r *Resolver) anomalies(ctx context.Context, input *model.AnomalyFilter, ar
 	if err := args.check(); err != nil {
 		return nil, err
 	}
-	f, err := anomalyFilter(input)
+	f, names, err := anomalyFilter(input)
 	if err != nil {
 		return nil, err
 	}
@@ -126,9 +168,9 @@ func (r *Resolver) anomalies(ctx context.Context, input *model.AnomalyFilter, ar
 	if after != nil {
 		query.After = *after
 	}
-	found, err := r.views.Search(ctx, query)
+	found, err := r.findNamed(ctx, query, names)
 	if err != nil {
-		return nil, inFilter(err)
+		return nil, err
 	}
 	page := toFound(found, query)
 	out := &model.AnomalyConnection{
@@ -162,38 +204,29 @@ func (r *Resolver) heatmap(ctx context.Context, from, to time.Time, bucket *time
 	switch {
 	case !to.After(from):
 		return nil, domain.Rejectf(domain.CodeInvalid, "to", "must be after from")
+	case !from.Add(to.Sub(from)).Equal(to): // a Duration has no room for it
+		return nil, domain.Rejectf(domain.CodeInvalid, "to", "must be less than 292 years after from")
 	case width <= 0:
 		return nil, domain.Rejectf(domain.CodeInvalid, "bucket", "must be longer than nothing")
 	case (to.Sub(from)-1)/width >= maxBuckets:
 		return nil, domain.Rejectf(domain.CodeInvalid, "bucket", "from there to there are more than %d of them", maxBuckets)
 	}
-	f, err := anomalyFilter(&model.AnomalyFilter{After: &from, Before: &to})
+	f, _, err := anomalyFilter(&model.AnomalyFilter{After: &from, Before: &to})
 	if err != nil {
 		return nil, err
 	}
 	out := &model.Heatmap{From: from, To: to, Bucket: width, Cells: []*model.HeatmapCell{}, Complete: true}
 	counts := make(map[cell]int)
-	query := views.Query{Filter: f, Limit: views.MaxPage}
-	for examined := 0; ; {
-		found, err := r.views.Search(ctx, query)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range found.Events {
-			what := parseFinding(e.Event)
-			counts[cell{int(e.OccurredAt.Sub(from) / width), textOf(what.kind), textOf(what.severity)}]++
-			out.Total++
-		}
-		examined += max(found.Examined, 1)
-		if !found.More {
-			break
-		}
-		if examined >= views.MaxExamined || found.Reached.IsZero() {
-			out.Complete = false
-			break
-		}
-		query.After = found.Reached
+	found, err := r.scan(ctx, views.Query{Filter: f, Limit: views.MaxPage}, func(e domain.Located) bool {
+		what := parseFinding(e.Event)
+		counts[cell{int(e.OccurredAt.Sub(from) / width), textOf(what.kind), textOf(what.severity)}]++
+		out.Total++
+		return true
+	})
+	if err != nil {
+		return nil, err
 	}
+	out.Complete = !found.More
 	for _, c := range slices.SortedFunc(maps.Keys(counts), func(a, b cell) int {
 		return cmp.Or(a.bucket-b.bucket, strings.Compare(a.kind, b.kind), strings.Compare(a.severity, b.severity))
 	}) {
@@ -217,7 +250,7 @@ func (r *Resolver) followAnomalies(ctx context.Context, input *model.AnomalyFilt
 	if err != nil {
 		return nil, err
 	}
-	f, err := anomalyFilter(input)
+	f, names, err := anomalyFilter(input)
 	if err != nil {
 		return nil, err
 	}
@@ -229,18 +262,25 @@ func (r *Resolver) followAnomalies(ctx context.Context, input *model.AnomalyFilt
 	if err != nil {
 		return nil, err
 	}
-	return deliver(ctx, r, matching(events, matcher), func(e domain.Located) *model.AnomalyUpdate {
+	wanted := func(e domain.Located) (wanted bool, err error) {
+		turn := r.computing.step(ctx, func() {
+			wanted, err = matcher.Match(e)
+			wanted = wanted && names.wants(parseFinding(e.Event))
+		})
+		return wanted, cmp.Or(err, turn)
+	}
+	return deliver(ctx, r, matching(events, wanted), func(e domain.Located) *model.AnomalyUpdate {
 		return &model.AnomalyUpdate{Cursor: e.Position.String(), Anomaly: toAnomaly(e)}
 	}), nil
 }
 
-// matching leaves out what a filter does not want.
-func matching(events iter.Seq2[domain.Located, error], matcher *filter.Matcher) iter.Seq2[domain.Located, error] {
+// matching leaves out what is not wanted.
+func matching(events iter.Seq2[domain.Located, error], wants func(domain.Located) (bool, error)) iter.Seq2[domain.Located, error] {
 	return func(yield func(domain.Located, error) bool) {
 		for e, err := range events {
 			wanted := true
 			if err == nil {
-				wanted, err = matcher.Match(e)
+				wanted, err = wants(e)
 			}
 			if (wanted || err != nil) && !yield(e, err) {
 				return

@@ -72,11 +72,17 @@ func (p *tape) FollowOwner(ctx context.Context, _, _ string, after *domain.Posit
 // liveServer serves views within limits, until stop is called.
 func liveServer(t *testing.T, v graph.Views, change func(*graph.LiveLimits)) (url string, stop func()) {
 	t.Helper()
+	return liveServerOf(t, v, graph.MaxRunning, change)
+}
+
+// liveServerOf is liveServer where so many queries run at a time.
+func liveServerOf(t *testing.T, v graph.Views, running int, change func(*graph.LiveLimits)) (url string, stop func()) {
+	t.Helper()
 	limits := graph.DefaultLiveLimits()
 	if change != nil {
 		change(&limits)
 	}
-	handler := graph.NewServerWithin(v, limits)
+	handler := graph.NewServerWithin(v, running, limits)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mine, cancel := context.WithCancel(authz.With(r.Context(), authz.Principal{Name: r.Header.Get("Name")}))

@@ -50,6 +50,8 @@ type Resolver struct {
 	recorder Recorder
 	views    Views
 	log      *slog.Logger
+
+	computing computing
 }
 
 // freshTimeout is how long a query waits for what it must not be older than.

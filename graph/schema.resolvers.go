@@ -29,11 +29,7 @@ func (r *accountViewResolver) Orders(ctx context.Context, obj *model.AccountView
 
 // Chain is the resolver for the chain field.
 func (r *chainUpdateResolver) Chain(ctx context.Context, obj *model.ChainUpdate) (*model.Chain, error) {
-	chain, archived, _, err := r.views.Chain(ctx, obj.OrderID)
-	if err != nil {
-		return nil, err
-	}
-	return toChain(chain, archived), nil
+	return r.chainOfUpdate(ctx, obj.OrderID)
 }
 
 // Events is the resolver for the events field.

@@ -22,7 +22,7 @@ func NewServer(recorder Recorder, views Views, log *slog.Logger) http.Handler {
 }
 
 func newServer(recorder Recorder, views Views, log *slog.Logger, turns *turns, limits LiveLimits) http.Handler {
-	r := &Resolver{recorder: recorder, views: views, log: log}
+	r := &Resolver{recorder: recorder, views: views, log: log, computing: newComputing(turns)}
 	config := generated.Config{Resolvers: r}
 	weigh(&config.Complexity)
 	server := handler.New(generated.NewExecutableSchema(config))

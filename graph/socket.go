@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,7 +29,8 @@ type socket struct{ live *live }
 // Supports says whether a request is for a WebSocket.
 func (socket) Supports(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
 
-// Do serves a connection until it ends. All its goroutines have ended then.
+// Do serves a connection until it ends. Its operations, and what follows events for
+// them, have ended then; a timer that fires at that moment finds it closed.
 func (s socket) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	release, err := s.live.connections.take(r.Context())
 	if err != nil {
@@ -41,12 +43,15 @@ func (s socket) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExe
 	if err != nil {
 		return // it has answered
 	}
-	c := &connection{live: s.live, exec: exec, conn: conn, headers: r.Header, active: make(map[string]*operation), messages: rate.NewLimiter(rate.Limit(s.live.MessagesPerSecond), s.live.MessagesAtOnce)}
-	c.serve(r.Context())
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	c := &connection{ctx: ctx, live: s.live, exec: exec, conn: conn, headers: r.Header, active: make(map[string]*operation), messages: rate.NewLimiter(rate.Limit(s.live.MessagesPerSecond), s.live.MessagesAtOnce)}
+	c.serve(ctx, cancel)
 }
 
 // connection is one WebSocket.
 type connection struct {
+	ctx     context.Context //nolint:containedctx // the connection's: operations that end with it say nothing
 	live    *live
 	exec    graphql.GraphExecutor
 	conn    *websocket.Conn
@@ -58,6 +63,7 @@ type connection struct {
 	active map[string]*operation
 	ending bool // the close frame is sent, or about to be
 	acked  bool
+	taking time.Time // until then the client may be busy with a large message, and our ping be behind it
 
 	operations sync.WaitGroup
 
@@ -74,8 +80,7 @@ type operation struct {
 // errOver ends serve where the client is to be told nothing more.
 var errOver = errors.New("the connection is over")
 
-func (c *connection) serve(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
+func (c *connection) serve(ctx context.Context, cancel context.CancelFunc) {
 	restarting := context.AfterFunc(ctx, func() { c.end(websocket.CloseServiceRestart, "the service stops; come back") })
 	waiting := time.AfterFunc(c.live.InitWithin, func() {
 		if !c.ready() {
@@ -121,7 +126,11 @@ func (c *connection) expect() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.ending {
-		_ = c.conn.SetReadDeadline(c.live.Now().Add(2 * c.live.KeepAlive)) // a connection without has ended
+		from := c.live.Now()
+		if c.taking.After(from) {
+			from = c.taking
+		}
+		_ = c.conn.SetReadDeadline(from.Add(2 * c.live.KeepAlive)) // a connection without has ended
 	}
 }
 
@@ -131,10 +140,12 @@ func (c *connection) ready() bool {
 	return c.acked
 }
 
+// over reports whether the client is told nothing more. It would take the end of an
+// operation that the stop ends for one that it need not come back for.
 func (c *connection) over() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ending
+	return c.ending || c.ctx.Err() != nil
 }
 
 // take does what a message asks for.
@@ -154,9 +165,9 @@ func (c *connection) take(ctx context.Context, text []byte) {
 			c.end(closeTooManyInits, "Too many initialisation requests")
 			return
 		}
-		c.send([]byte(`{"type":"connection_ack"}`))
+		c.send([]byte(`{"type":"connection_ack"}`), nil)
 	case "ping":
-		c.send([]byte(`{"type":"pong"}`))
+		c.send([]byte(`{"type":"pong"}`), nil)
 	case "pong":
 	case "subscribe":
 		c.subscribe(ctx, m)
@@ -194,7 +205,7 @@ func (c *connection) subscribe(ctx context.Context, m message) {
 		return
 	case err != nil:
 		cancel()
-		c.send(reply("error", op.id, encodeErrors(refusal(ctx, c.exec, err))))
+		c.send(reply("error", op.id, encodeErrors(refusal(ctx, c.exec, err))), nil)
 		return
 	}
 	opCtx, problems := c.exec.CreateOperationContext(ctx, params)
@@ -213,16 +224,19 @@ func (c *connection) subscribe(ctx context.Context, m message) {
 	ctx, result := withOutcome(graphql.WithOperationContext(ctx, opCtx))
 	responses, ctx := c.exec.DispatchOperation(ctx, opCtx)
 	c.operations.Go(func() {
-		problems := result
+		var problems gqlerror.List
 		defer func() {
 			if cause := recover(); cause != nil {
-				c.finish(op, gqlerror.List{gqlerror.WrapIfUnwrapped(opCtx.Recover(ctx, cause))})
-				return
+				problems = gqlerror.List{gqlerror.WrapIfUnwrapped(opCtx.Recover(ctx, cause))}
 			}
-			c.finish(op, problems.errors())
+			cancel()
+			if ended := result.errors(); len(problems) == 0 {
+				problems = ended
+			}
+			c.finish(op, problems)
 		}()
 		for response := responses(ctx); response != nil; response = responses(ctx) {
-			if !c.deliver(ctx, op, response) {
+			if problems = incomplete(opCtx, response); len(problems) > 0 || !c.deliver(ctx, op, response) {
 				return
 			}
 		}
@@ -266,12 +280,13 @@ func (c *connection) remove(id string, only *operation) *operation {
 func (c *connection) finish(op *operation, problems gqlerror.List) {
 	op.cancel()
 	op.release()
-	switch { // the id is free before the client hears of it
-	case c.remove(op.id, op) == nil:
-	case len(problems) > 0:
-		c.send(reply("error", op.id, encodeErrors(problems)))
-	default:
-		c.send(reply("complete", op.id, nil))
+	text := reply("complete", op.id, nil)
+	if len(problems) > 0 {
+		text = reply("error", op.id, encodeErrors(problems))
+	}
+	// The id is free before the client hears of it.
+	if !c.send(text, func() bool { return c.remove(op.id, op) != nil }) {
+		c.remove(op.id, op)
 	}
 }
 
@@ -285,20 +300,37 @@ func (c *connection) deliver(ctx context.Context, op *operation, response *graph
 	if ctx.Err() != nil {
 		return false
 	}
-	return c.send(reply("next", op.id, payload))
+	return c.send(reply("next", op.id, payload), func() bool { return c.underWay(op) })
 }
 
-// send writes a message, or waits until the client has room for it. One that makes
-// none for WriteWithin is cut off.
-func (c *connection) send(text []byte) bool {
+// underWay reports whether nobody has ended an operation yet. Its id may already
+// be another's.
+func (c *connection) underWay(op *operation) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.active[op.id] == op
+}
+
+// send writes a message if it is still wanted when its turn has come, or waits until
+// the client has room for it. One that makes none for WriteWithin is cut off.
+func (c *connection) send(text []byte, wanted func() bool) bool {
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	if c.over() {
+	if c.over() || wanted != nil && !wanted() {
 		return false
 	}
-	_ = c.conn.SetWriteDeadline(c.live.Now().Add(c.live.WriteWithin)) // it fails for no connection of ours
+	by := c.live.writeBy(len(text))
+	_ = c.conn.SetWriteDeadline(by) // it fails for no connection of ours
+	if len(text) > writeUnit {
+		c.mu.Lock()
+		c.taking = by
+		c.mu.Unlock()
+		c.expect()
+	}
 	if c.conn.WriteMessage(websocket.TextMessage, text) != nil {
-		_ = c.conn.Close() // and serve ends
+		if !c.over() { // who ends it closes it
+			_ = c.conn.Close() // and serve ends
+		}
 		return false
 	}
 	return true
@@ -313,7 +345,7 @@ func (c *connection) keepAlive() (stop func()) {
 	defer mu.Unlock()
 	timer = time.AfterFunc(c.live.KeepAlive, func() {
 		if c.ready() {
-			c.send([]byte(`{"type":"ping"}`))
+			c.send([]byte(`{"type":"ping"}`), nil)
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -343,7 +375,7 @@ func (c *connection) end(code int, reason string) {
 	c.mu.Unlock()
 	until := c.live.Now().Add(c.live.CloseWithin)
 	if len(reason) > maxCloseReasonBytes {
-		reason = reason[:maxCloseReasonBytes]
+		reason = strings.ToValidUTF8(reason[:maxCloseReasonBytes], "") // half a character is left out
 	}
 	// The client answers with a close frame, which serve reads. To close at once
 	// could throw ours away before it is read.

@@ -57,7 +57,8 @@ func (s stream) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExe
 		return
 	}
 	defer release()
-	out := &sender{live: s.live, w: w, control: http.NewResponseController(w)}
+	out := &sender{ctx: ctx, live: s.live, w: w, control: http.NewResponseController(w)}
+	defer context.AfterFunc(ctx, out.hurry)()
 	opCtx, problems := exec.CreateOperationContext(ctx, params)
 	ctx = graphql.WithOperationContext(ctx, opCtx)
 	if len(problems) > 0 {
@@ -82,8 +83,9 @@ func (s stream) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExe
 	}
 	// Whoever can't be written to any more is followed no longer.
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	ctx, result := withOutcome(ctx)
+	defer result.following.Wait()
+	defer cancel()
 	responses, ctx := exec.DispatchOperation(ctx, opCtx)
 	if !out.begin() {
 		return
@@ -91,6 +93,9 @@ func (s stream) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExe
 	alive := out.keepAlive()
 	defer alive()
 	for response := responses(ctx); response != nil; response = responses(ctx) {
+		if problems = incomplete(opCtx, response); len(problems) > 0 {
+			break
+		}
 		if !out.next(response) {
 			return
 		}
@@ -99,7 +104,10 @@ func (s stream) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExe
 		out.cut()
 		return
 	}
-	out.finish(result.errors())
+	if len(problems) == 0 {
+		problems = result.errors()
+	}
+	out.finish(problems)
 }
 
 // refuse answers a request of which no operation was begun.
@@ -114,6 +122,7 @@ func refuse(w http.ResponseWriter, status int, problems gqlerror.List) {
 
 // sender writes events to one client.
 type sender struct {
+	ctx     context.Context //nolint:containedctx // the request's: when it ends, nobody is waited for as long
 	live    *live
 	w       http.ResponseWriter
 	control *http.ResponseController
@@ -168,16 +177,24 @@ func (s *sender) finish(problems gqlerror.List) {
 	s.event("complete", nil)
 }
 
+// hurry leaves the client CloseWithin to take what is being written.
+func (s *sender) hurry() {
+	_ = s.control.SetWriteDeadline(s.live.Now().Add(s.live.CloseWithin)) // it fails for what is closed
+}
+
 // write sends text, or waits until the client has room for it; not for longer than
-// WriteWithin.
+// WriteWithin for each 64 KiB.
 func (s *sender) write(text []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
 		return false
 	}
-	_ = s.control.SetWriteDeadline(s.live.Now().Add(s.live.WriteWithin)) // without one it waits for the server's
-	_, err := s.w.Write(text)
+	_ = s.control.SetWriteDeadline(s.live.writeBy(len(text))) // without one it waits for the server's
+	if s.ctx.Err() != nil {
+		s.hurry() // it may have been done, and undone by the line above
+	}
+	_, err := s.w.Write(text) //nolint:gosec // events of JSON are no page
 	if err == nil {
 		err = s.control.Flush()
 	}

@@ -120,9 +120,12 @@ func TestLive_LateReaderUnderLoad(t *testing.T) {
 		t.Skip("a late reader under load: not in short mode")
 	}
 	c := crowd{accounts: 1, rate: 2000, note: 4000}
-	total := 4000 // 16 MB
+	total := 4000 // 16 MB for each
 	server := startServer(t, t.TempDir(), redisURL(t))
-	late := []*follower{openFollower(t, server.URL, true, 0, "C:0/P:0"), openFollower(t, server.URL, false, 0, "C:0/P:0")}
+	late := make([]*follower, 16)
+	for i := range late {
+		late[i] = openFollower(t, server.URL, i%2 == 0, 0, "C:0/P:0")
+	}
 	recordEvents(t, server.URL, c, 0, total/2)
 	server.caughtUp()
 	half := server.usage()
@@ -130,6 +133,8 @@ func TestLive_LateReaderUnderLoad(t *testing.T) {
 	server.caughtUp()
 	whole := server.usage()
 	t.Logf("heap in use %.1f MiB after %d events that nobody read, %.1f MiB after %d", half.heap/(1<<20), total/2, whole.heap/(1<<20), total)
+	unread := float64(len(late) * total / 2 * c.note) // the first half fills the network
+	assert.Less(t, whole.heap-half.heap, unread/2, "the server keeps what is not read")
 	for _, f := range late {
 		require.NoError(t, f.take(t.Context(), total))
 	}

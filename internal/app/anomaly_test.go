@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -61,6 +62,19 @@ func TestGraphQL_Anomalies(t *testing.T) {
 		}
 		assert.Equal(t, want, strings.Join(got, " "), filter)
 	}
+	// A hundred long names are no long expression.
+	names := make([]string, 100)
+	for i := range names {
+		names[i] = strings.Repeat("n", 40) + strconv.Itoa(i)
+	}
+	many := map[string]any{"names": append(names[:99:99], "high")}
+	data, code, field := r.graphql(`query($names: [String!]) { anomalies(filter: {severities: $names}) `+fields+` }`, many)
+	require.Empty(t, code, field)
+	assert.Len(t, listAt(data, "anomalies", "edges"), 2)
+	many["names"] = append(names, "high")
+	_, _, field = r.graphql(`query($names: [String!]) { anomalies(filter: {severities: $names}) `+fields+` }`, many)
+	assert.Equal(t, "filter.severities", field)
+
 	for filter, field := range map[string]string{
 		`filter: {expression: "1 >"}`: "filter.expression", `filter: {expression: "true) || (true"}`: "filter.expression", `first: -1`: "first", `after: "x"`: "after",
 	} {
@@ -80,7 +94,8 @@ func TestGraphQL_Anomalies(t *testing.T) {
 		`from: "2026-03-02T14:00:00Z", to: "2026-03-02T14:00:00Z"`:                        "to",
 		`from: "2026-03-02T14:00:00Z", to: "2026-03-02T15:00:00Z", bucket: "-PT1H"`:       "bucket",
 		`from: "2026-03-02T14:00:00Z", to: "2026-03-02T15:00:00Z", bucket: "PT1S"`:        "bucket",
-		`from: "2026-03-02T14:00:00Z", to: "2926-03-02T15:00:00Z", bucket: "PT0.000001S"`: "bucket",
+		`from: "2026-03-02T14:00:00Z", to: "2226-03-02T15:00:00Z", bucket: "PT0.000001S"`: "bucket",
+		`from: "2026-03-02T14:00:00Z", to: "2926-03-02T15:00:00Z", bucket: "PT2000000H"`:  "to", // a duration has no room for it
 	} {
 		_, code, got := r.graphql(`{ anomalyHeatmap(`+args+`) { total } }`, nil)
 		assert.NotEmpty(t, code, args)

@@ -37,6 +37,7 @@ import (
 // the time of those who come after.
 const (
 	drainRequests = 4 * time.Second
+	endRequests   = time.Second // for those that were cut off, and for WebSockets, to notice
 	closeStores   = 3 * time.Second
 )
 
@@ -60,7 +61,7 @@ type App struct {
 	// streams ends when the stop begins: subscriptions have no end of their own.
 	streams    context.Context
 	endStreams context.CancelFunc
-	lasting    sync.WaitGroup // requests that end with streams
+	requests   sync.WaitGroup // under way, WebSockets included
 
 	cleanups []cleanup // run in reverse order
 }
@@ -107,14 +108,18 @@ func (a *App) Run(ctx context.Context) (err error) {
 	defer func() {
 		a.stopping.Store(true)
 		a.endStreams()
-		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainRequests)
+		ended, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainRequests+endRequests)
+		defer cancel()
+		drain, cancel := context.WithTimeout(ended, drainRequests)
 		defer cancel()
 		if server.Shutdown(drain) != nil {
 			// Whoever has not finished reading or writing by now is cut off, and knows.
 			a.log.WarnContext(ctx, "requests were cut off")
 			err = errors.Join(err, server.Close())
 		}
-		a.awaitStreams(drain) // Shutdown does not wait for WebSockets
+		// Shutdown does not wait for WebSockets, nor Close for anybody: the stores must
+		// not close under those who use them.
+		a.awaitRequests(ended)
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeStores)
 		defer cancel()
 		err = errors.Join(err, a.cleanup(stop))
@@ -291,7 +296,11 @@ func (a *App) ourHost(next http.Handler) http.Handler {
 	})
 }
 
-func (a *App) serve(w http.ResponseWriter, r *http.Request) { (*a.handler.Load()).ServeHTTP(w, r) }
+func (a *App) serve(w http.ResponseWriter, r *http.Request) {
+	a.requests.Add(1)
+	defer a.requests.Done()
+	(*a.handler.Load()).ServeHTTP(w, r)
+}
 
 // endWithStreams ends requests that would last for ever when the stop begins;
 // queries and mutations under way may finish.
@@ -309,8 +318,6 @@ func (a *App) endWithStreams(next http.Handler) http.Handler {
 // endAtStop ends requests when the stop begins, however far they are.
 func (a *App) endAtStop(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.lasting.Add(1)
-		defer a.lasting.Done()
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		defer context.AfterFunc(a.streams, cancel)() //nolint:contextcheck // the stop ends the request too
@@ -318,18 +325,18 @@ func (a *App) endAtStop(next http.Handler) http.Handler {
 	})
 }
 
-// awaitStreams waits until requests that last have told their clients to come
-// back.
-func (a *App) awaitStreams(ctx context.Context) {
+// awaitRequests waits until no request is under way: those that last have told
+// their clients to come back.
+func (a *App) awaitRequests(ctx context.Context) {
 	done := make(chan struct{})
 	go func() {
-		a.lasting.Wait()
+		a.requests.Wait()
 		close(done)
 	}()
 	select {
 	case <-done:
 	case <-ctx.Done():
-		a.log.WarnContext(ctx, "live connections were cut off")
+		a.log.WarnContext(ctx, "requests are still under way while the stores close")
 	}
 }
 

@@ -34,12 +34,17 @@ type running struct {
 
 func start(t *testing.T, change ...func(*config.Config)) *running {
 	t.Helper()
+	return startLogging(t, slog.New(slog.DiscardHandler), change...)
+}
+
+func startLogging(t *testing.T, log *slog.Logger, change ...func(*config.Config)) *running {
+	t.Helper()
 	cfg := config.Default()
 	cfg.Listen, cfg.DataDir = "127.0.0.1:0", t.TempDir()
 	for _, c := range change {
 		c(&cfg)
 	}
-	a, err := app.New(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	a, err := app.New(t.Context(), cfg, log)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)

@@ -27,7 +27,7 @@ var allowed = map[string][]string{
 	"ingest":              {"domain", "eventstore", "internal/backoff"},
 	"projections":         {"domain", "eventstore", "internal/backoff"},
 	"internal/authz":      {"domain", "ingest", "projections/views"},
-	"graph":               {"domain", "ingest", "projections/views", "internal/authz"},
+	"graph":               {"domain", "ingest", "projections/views", "internal/authz", "internal/backoff"},
 	"internal/rest":       {"domain", "ingest", "projections/views", "internal/authz"},
 	"internal/config":     {"domain"},
 	"internal/backoff":    {},
