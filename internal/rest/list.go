@@ -133,7 +133,7 @@ func (a *Audit) send(w http.ResponseWriter, r *http.Request, media string, body 
 	if r.Method == http.MethodHead {
 		return
 	}
-	if _, err := w.Write(body); err != nil {
+	if _, err := w.Write(body); err != nil { //nolint:gosec // no HTML: the media type is set, and nosniff
 		a.log.DebugContext(r.Context(), "answer not delivered", slog.Any("error", err))
 	}
 }
