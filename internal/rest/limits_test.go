@@ -256,7 +256,9 @@ func TestRouted_RefusesWithProblems(t *testing.T) {
 	t.Parallel()
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/events", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("GET /named/{id}", func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, url.QueryEscape(r.PathValue("id"))) })
+	mux.HandleFunc("GET /named/{id}", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, url.QueryEscape(r.PathValue("id")))
+	})
 	for request, want := range map[string]struct {
 		status      int
 		code, allow string
