@@ -53,9 +53,12 @@ func newQuery(e env) *cobra.Command {
 				if format == "table" {
 					w = &eventLines{out: w, line: printEvent}
 				}
-				failed, err := client.Export(cmd.Context(), query, accept, w)
-				if err == nil && failed != "" && failed != "0" {
-					fmt.Fprintf(e.stderr, "tradetrail: the filter made no sense on %s events, which are left out\n", failed)
+				missing, err := client.Export(cmd.Context(), query, accept, w)
+				if missing.Failed > 0 {
+					fmt.Fprintf(e.stderr, "tradetrail: the filter made no sense on %d events, which are left out\n", missing.Failed)
+				}
+				if missing.Parked > 0 {
+					fmt.Fprintf(e.stderr, "tradetrail: the read models could not take in %d events, which are in the log and in no answer; see tradetrail projections\n", missing.Parked)
 				}
 				return err
 			})
@@ -107,7 +110,7 @@ func writeTo(path string, stdout io.Writer, write func(io.Writer) error) (err er
 		return write(stdout)
 	}
 	partial := path + ".partial"
-	file, err := os.Create(partial)
+	file, err := os.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("writing the answer: %w", err)
 	}

@@ -41,7 +41,8 @@ const (
 	closeStores   = 3 * time.Second
 )
 
-// The HTTP server's limits. There is no limit on writing: subscriptions last.
+// The HTTP server's limits. There is none on the whole of writing, since subscriptions
+// last: rest.Patient bounds each piece.
 const (
 	readHeaderTimeout = 10 * time.Second
 	readTimeout       = 2 * time.Minute
@@ -98,7 +99,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	defer a.endStreams()
 	group, life := errgroup.WithContext(ctx)
 	server := &http.Server{
-		Handler:     http.HandlerFunc(a.serve),
+		Handler:     rest.Patient(http.HandlerFunc(a.serve), rest.Patience, time.Now),
 		ReadTimeout: readTimeout, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
@@ -253,9 +254,10 @@ func (a *App) routes(to endpoints) http.Handler {
 	mux.Handle("/graphql", a.endWithStreams(http.MaxBytesHandler(to.graphql, ingest.MaxBodyBytes)))
 	mux.Handle("/graphiql", to.graphiql)
 	mux.Handle("/graphiql/", to.graphiql)
-	mux.Handle("/audit/", to.audit)
-	mux.Handle("/audit/live", a.endAtStop(to.audit))
-	mux.Handle("/openapi.json", to.audit)
+	audit := rest.NorReadByOtherSites(to.audit, a.log)
+	mux.Handle("/audit/", audit)
+	mux.Handle("/audit/live", a.endAtStop(audit))
+	mux.Handle("/openapi.json", audit)
 	mux.Handle("POST /admin/backup", a.endAtStop(to.backup))
 	mux.Handle("GET /{$}", rest.Index(a.log))
 
@@ -265,7 +267,7 @@ func (a *App) routes(to endpoints) http.Handler {
 	}, []string{"code", "method"})
 	a.registry.MustRegister(seconds)
 	// Browsers may be led here by pages of other sites: what they send is refused.
-	return promhttp.InstrumentHandlerDuration(seconds, rest.Secure(a.ourHost(http.NewCrossOriginProtection().Handler(asDeveloper(mux)))))
+	return promhttp.InstrumentHandlerDuration(seconds, rest.Secure(a.ourHost(rest.NotFromOtherSites(asDeveloper(rest.Routed(mux, a.log)), a.log))))
 }
 
 // asDeveloper makes every request one of the local developer's, until there is

@@ -305,10 +305,19 @@ func TestHTTP_Borders(t *testing.T) {
 	page := r.get("/")
 	assert.Equal(t, http.StatusOK, page.status)
 	assert.Contains(t, page.header.Get("Content-Security-Policy"), "default-src 'none'")
-	assert.Equal(t, http.StatusNotFound, r.get("/nothing").status)
+	for path, want := range map[string]int{"/nothing": http.StatusNotFound, "/v1/events": http.StatusMethodNotAllowed, "/admin/backup": http.StatusMethodNotAllowed} {
+		refused := r.get(path)
+		assert.Equal(t, want, refused.status, path)
+		assert.Equal(t, "application/problem+json", refused.header.Get("Content-Type"), path)
+	}
 	// A page of another site can't make a browser write or read here.
 	for _, path := range []string{"/v1/events", "/graphql"} {
 		a := r.do(http.MethodPost, path, "application/json", `{}`, "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")
+		assert.Equal(t, http.StatusForbidden, a.status, path)
+		assert.Equal(t, "application/problem+json", a.header.Get("Content-Type"), path)
+	}
+	for _, path := range []string{"/audit/events", "/audit/live?account=A", "/openapi.json"} {
+		a := r.do(http.MethodGet, path, "", "", "Sec-Fetch-Site", "cross-site")
 		assert.Equal(t, http.StatusForbidden, a.status, path)
 	}
 	// Nor by a name that it has made point here.

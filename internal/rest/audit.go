@@ -2,10 +2,10 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/tradetrail/tradetrail/domain"
@@ -18,28 +18,31 @@ type Views interface {
 	Await(ctx context.Context, position domain.Position) error
 	Chain(ctx context.Context, order string) (chain domain.Chain, archived int, ok bool, err error)
 	Search(ctx context.Context, q views.Query) (views.Found, error)
+	ParkedCounts(ctx context.Context) (map[string]int64, error)
 	FollowOwner(ctx context.Context, kind, id string, after *domain.Position) (iter.Seq2[domain.Located, error], error)
 	FollowChain(ctx context.Context, order string, after *domain.Position) (iter.Seq2[domain.Located, error], error)
 }
 
 // AuditLimits bound what answers may take.
 type AuditLimits struct {
-	// Patience is how long a client may take to read one piece of an answer, of at
-	// most 64 KiB; then it is cut off.
-	Patience time.Duration
 	// KeepAlive is how often a live feed says that it is alive.
 	KeepAlive time.Duration
 	// Fresh is how long a request waits for what it must not be older than.
 	Fresh time.Duration
+	// Answer is how long an answer, or one page of an export, may take to be found.
+	Answer time.Duration
 
-	Feeds, FeedsEach     int // live feeds at a time: of all, and of one principal
-	Exports, ExportsEach int
+	Turns                    int // answers that are being found at a time
+	Questions, QuestionsEach int // and those with the ones that wait for it: of all, and of one principal
+	Feeds, FeedsEach         int // live feeds at a time: of all, and of one principal
+	Exports, ExportsEach     int
 }
 
 // DefaultAuditLimits are those of a server.
 func DefaultAuditLimits() AuditLimits {
 	return AuditLimits{
-		Patience: 30 * time.Second, KeepAlive: 15 * time.Second, Fresh: 5 * time.Second,
+		KeepAlive: 15 * time.Second, Fresh: 5 * time.Second, Answer: 10 * time.Second,
+		Turns: 64, Questions: 1024, QuestionsEach: 512,
 		Feeds: 4096, FeedsEach: 256, Exports: 16, ExportsEach: 4,
 	}
 }
@@ -53,29 +56,31 @@ type Audit struct {
 	log            *slog.Logger
 	limits         AuditLimits
 	feeds, exports *seats
+	questions      *seats
+	turns          chan struct{}
 	openAPI        []byte
-	mux            *http.ServeMux
+	handler        http.Handler
 }
 
 // NewAudit makes the handler. version is that of the build, for /openapi.json.
 func NewAudit(views Views, log *slog.Logger, version string, limits AuditLimits) *Audit {
 	a := &Audit{
 		views: views, log: log, limits: limits,
-		feeds:   newSeats("live feeds", limits.Feeds, limits.FeedsEach),
-		exports: newSeats("exports", limits.Exports, limits.ExportsEach),
-		openAPI: openAPIOf(version), mux: http.NewServeMux(),
+		feeds:     newSeats("feeds", limits.Feeds, limits.FeedsEach),
+		exports:   newSeats("exports", limits.Exports, limits.ExportsEach),
+		questions: newSeats("questions", limits.Questions, limits.QuestionsEach),
+		turns:     make(chan struct{}, limits.Turns),
+		openAPI:   openAPIOf(version),
 	}
+	mux := http.NewServeMux()
 	for _, route := range a.routes() {
-		a.mux.Handle(route.method+" "+route.path, a.answer(route))
-		a.mux.Handle(route.path, a.notAllowed(route.method))
+		mux.Handle(route.method+" "+route.path, a.answer(route))
 	}
-	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeProblem(w, r, log, newProblem(http.StatusNotFound, "no_such_endpoint", "there is nothing at this path; /openapi.json says what there is"))
-	})
+	a.handler = Routed(mux, log)
 	return a
 }
 
-func (a *Audit) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+func (a *Audit) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
 
 // route is one endpoint: what is registered, and what openapi.json describes.
 type route struct {
@@ -135,22 +140,11 @@ func (a *Audit) answer(route route) http.Handler {
 		if err == nil || r.Context().Err() != nil {
 			return
 		}
-		if class := domain.ClassOf(err); class != domain.ClassRejected && class != domain.ClassNotFound && class != domain.ClassDenied {
+		if class := domain.ClassOf(err); class != domain.ClassRejected && class != domain.ClassNotFound && class != domain.ClassDenied && !errors.Is(err, errOverloaded) {
 			a.log.WarnContext(r.Context(), "a question was not answered", slog.String("path", route.path), slog.Any("error", err))
 		}
 		writeProblem(w, r, a.log, problemOf(err))
 	}), maxQuestionBytes)
-}
-
-func (a *Audit) notAllowed(method string) http.Handler {
-	allow := method
-	if method == http.MethodGet {
-		allow += ", " + http.MethodHead
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Allow", allow)
-		writeProblem(w, r, a.log, newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path takes "+strings.ReplaceAll(allow, ",", " and")))
-	})
 }
 
 // fresh waits until the read models have come to a position.
@@ -159,6 +153,10 @@ func (a *Audit) fresh(ctx context.Context, q query) error {
 	if err != nil || !ok {
 		return err
 	}
+	return a.await(ctx, position)
+}
+
+func (a *Audit) await(ctx context.Context, position domain.Position) error {
 	ctx, cancel := context.WithTimeout(ctx, a.limits.Fresh)
 	defer cancel()
 	return a.views.Await(ctx, position)

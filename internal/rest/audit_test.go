@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,8 +40,9 @@ type desk struct {
 
 // deskOptions say what is different about a desk.
 type deskOptions struct {
-	limits func(*rest.AuditLimits)
-	wrap   func(rest.Views) rest.Views
+	limits   func(*rest.AuditLimits)
+	wrap     func(rest.Views) rest.Views
+	patience time.Duration
 }
 
 func openDesk(t *testing.T, log []feed.Event, options deskOptions) *desk {
@@ -65,10 +67,10 @@ func openDesk(t *testing.T, log []feed.Event, options deskOptions) *desk {
 	}
 	audit := rest.NewAudit(guarded, quiet, "v1.2.3", limits)
 	d := &desk{T: t, set: set, log: log, ended: make(chan struct{}, 1000), spec: readSpec(t)}
-	server := httptest.NewServer(rest.Secure(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(rest.Patient(rest.Secure(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() { d.ended <- struct{}{} }()
 		audit.ServeHTTP(w, r.WithContext(authz.With(r.Context(), authz.Developer)))
-	})))
+	})), cmp.Or(options.patience, rest.Patience), time.Now))
 	d.url = server.URL
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -49,7 +50,12 @@ func (a *Audit) chain(w http.ResponseWriter, r *http.Request, _ query) error {
 		return err
 	}
 	id := r.PathValue("order_id")
-	chain, _, ok, err := a.views.Chain(r.Context(), id)
+	var chain domain.Chain
+	var ok bool
+	err = a.inTurn(r.Context(), func(ctx context.Context) error {
+		chain, _, ok, err = a.views.Chain(ctx, id)
+		return err
+	})
 	if err != nil {
 		return err
 	}

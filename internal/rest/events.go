@@ -71,7 +71,7 @@ const maxIgnoredBytes = 64 << 20
 // outcome of receipts without status is unknown; send the body again.
 func Events(recorder Recorder, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		framing, ok := framingOf(r.Header.Get("Content-Type"))
+		framing, ok := framingOf(r.Header)
 		if !ok {
 			writeProblem(w, r, log, newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type",
 				"send application/json or application/x-ndjson"))
@@ -150,12 +150,13 @@ func severity(status int) int {
 	}
 }
 
-// framingOf reads the media type. Without one, the bytes tell. Forms and plain
-// text are refused: a page on another site could send those from a browser
-// without asking first.
-func framingOf(contentType string) (ingest.Framing, bool) {
+// framingOf reads the media type. Without one, the bytes tell. Forms, plain text and,
+// from a browser, what has no type are refused: a page on another site could send
+// those without asking first.
+func framingOf(header http.Header) (ingest.Framing, bool) {
+	contentType := header.Get("Content-Type")
 	if contentType == "" {
-		return ingest.FramingGuess, true
+		return ingest.FramingGuess, header.Get("Origin") == "" && header.Get("Sec-Fetch-Site") == ""
 	}
 	media, _, err := mime.ParseMediaType(contentType)
 	switch {

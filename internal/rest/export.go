@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -9,8 +10,8 @@ import (
 	"github.com/tradetrail/tradetrail/projections/views"
 )
 
-// exportPage is how many events an export holds at a time.
-const exportPage = 256
+// exportEvents is how many events an export holds at a time.
+const exportEvents = 256
 
 // export writes all events of a search, page by page, up to where the read models
 // stood when it began. A page is read when the client has taken the one before, so a
@@ -18,22 +19,21 @@ const exportPage = 256
 //
 // Only the trailer says that it is whole: when anything fails, the connection is cut.
 func (a *Audit) export(w http.ResponseWriter, r *http.Request, f format, search views.Query, none bool) error {
-	leave, reason := a.exports.take(r.Context())
-	if leave == nil {
-		a.crowded(w, r, "too_many_exports", reason)
-		return nil
+	if err := needsHTTP11(r); err != nil {
+		return err
+	}
+	leave, err := a.exports.take(r.Context())
+	if err != nil {
+		return err
 	}
 	defer leave()
-	search.Limit = exportPage
-	var page views.Found
-	var err error
-	if none {
-		_, err = search.Compile()
-	} else {
-		page, err = a.views.Search(r.Context(), search)
-	}
+	search.Limit = exportEvents
+	page, err := a.exportPage(r.Context(), search, none)
 	if err != nil {
-		return inParameter(err) // nothing is sent yet
+		return err // nothing is sent yet
+	}
+	if err := a.tellParked(w, r); err != nil {
+		return err
 	}
 	end := page.UpTo
 	if !search.Backwards {
@@ -47,7 +47,7 @@ func (a *Audit) export(w http.ResponseWriter, r *http.Request, f format, search 
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	out := a.deliver(w)
+	control := http.NewResponseController(w)
 	body := f.head(false)
 	for written, failed := 0, 0; ; {
 		entries := entriesOf(page.Events)
@@ -56,10 +56,10 @@ func (a *Audit) export(w http.ResponseWriter, r *http.Request, f format, search 
 		}
 		written += len(entries)
 		failed += page.Failed
-		if _, err = out.Write(body); err != nil {
+		if _, err = w.Write(body); err != nil {
 			break
 		}
-		if err = out.flush(); err != nil {
+		if err = control.Flush(); err != nil {
 			break
 		}
 		if !page.More {
@@ -73,7 +73,7 @@ func (a *Audit) export(w http.ResponseWriter, r *http.Request, f format, search 
 			search.After = page.Reached
 		}
 		body = body[:0]
-		if page, err = a.views.Search(r.Context(), search); err != nil {
+		if page, err = a.exportPage(r.Context(), search, false); err != nil {
 			break
 		}
 		if page.UpTo.Compare(end) < 0 { // they have lost what this export would go on with
@@ -90,10 +90,24 @@ func behind(p domain.Position) domain.Position {
 	return domain.Position{Commit: p.Commit, Prepare: p.Prepare + 1}
 }
 
-// crowdedRetry is when a client may try again, in seconds.
-const crowdedRetry = "5"
+// exportPage finds the next page. Exports have seats of their own and wait for no turn.
+func (a *Audit) exportPage(ctx context.Context, search views.Query, none bool) (page views.Found, err error) {
+	err = a.inTime(ctx, func(ctx context.Context) error {
+		page, err = a.search(ctx, search, none)
+		return err
+	})
+	return page, err
+}
 
-func (a *Audit) crowded(w http.ResponseWriter, r *http.Request, code, reason string) {
-	w.Header().Set("Retry-After", crowdedRetry)
-	writeProblem(w, r, a.log, newProblem(http.StatusTooManyRequests, code, reason))
+// codeVersion: the request is of a version of HTTP in which the answer can't be told
+// from a part of it.
+const codeVersion = "http_version"
+
+// needsHTTP11 refuses answers without a length over HTTP/1.0: they would end with the
+// connection, and look whole however it ended.
+func needsHTTP11(r *http.Request) error {
+	if r.ProtoAtLeast(1, 1) {
+		return nil
+	}
+	return domain.Rejectf(codeVersion, "", "exports and live feeds need HTTP/1.1; a proxy must speak it to this server too")
 }

@@ -140,7 +140,7 @@ func endless(v rest.Views) rest.Views {
 // has its places taken is told so.
 func TestExport_NeverReadingClients(t *testing.T) {
 	t.Parallel()
-	d := openDesk(t, nil, deskOptions{wrap: endless, limits: func(l *rest.AuditLimits) { l.Patience, l.ExportsEach = 500*time.Millisecond, 2 }})
+	d := openDesk(t, nil, deskOptions{wrap: endless, patience: 500 * time.Millisecond, limits: func(l *rest.AuditLimits) { l.ExportsEach = 2 }})
 	for range 2 {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.url+"/audit/events", nil)
 		require.NoError(t, err)

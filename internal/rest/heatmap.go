@@ -2,6 +2,7 @@ package rest
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -51,6 +52,19 @@ func (a *Audit) heatmap(w http.ResponseWriter, r *http.Request, q query) error {
 	if err != nil {
 		return err
 	}
+	if err := a.inTurn(r.Context(), func(ctx context.Context) error { return a.count(ctx, &out, search) }); err != nil {
+		return err
+	}
+	body, err := json.Marshal(out)
+	if err != nil {
+		return fmt.Errorf("encoding the heatmap: %w", err)
+	}
+	a.send(w, r, mediaJSON, body)
+	return nil
+}
+
+// count fills the cells with what a search finds.
+func (a *Audit) count(ctx context.Context, out *heatmapBody, search views.Query) error {
 	bucket := time.Duration(out.Bucket)
 	type cell struct {
 		bucket int64
@@ -61,7 +75,7 @@ func (a *Audit) heatmap(w http.ResponseWriter, r *http.Request, q query) error {
 		if looks == maxLooks {
 			return domain.Rejectf(domain.CodeTooLarge, "to", "there is too much to look at from %s to %s: ask for less time", timeText(out.From), timeText(out.To))
 		}
-		found, err := a.views.Search(r.Context(), search)
+		found, err := a.views.Search(ctx, search)
 		if err != nil {
 			return inParameter(err)
 		}
@@ -75,11 +89,6 @@ func (a *Audit) heatmap(w http.ResponseWriter, r *http.Request, q query) error {
 		out.Cells = append(out.Cells, heatmapCell{out.From.Add(time.Duration(c.bucket) * bucket), c.kind, n})
 	}
 	slices.SortFunc(out.Cells, func(a, b heatmapCell) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Kind, b.Kind)) })
-	body, err := json.Marshal(out)
-	if err != nil {
-		return fmt.Errorf("encoding the heatmap: %w", err)
-	}
-	a.send(w, r, mediaJSON, body)
 	return nil
 }
 

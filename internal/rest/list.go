@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/projections/views"
 )
 
@@ -16,7 +18,8 @@ const (
 	headerNext     = "Tradetrail-Next"     // the cursor of the next page
 	headerPosition = "Tradetrail-Position" // where the read models stood
 	headerFailed   = "Tradetrail-Failed"   // on how many events the filter could not be computed
-	headerComplete = "Tradetrail-Complete" // trailer of an export: how many events it has
+	headerComplete = "Tradetrail-Complete" // how many events the answer has; trailer of an export
+	headerParked   = "Tradetrail-Parked"   // how many events the read models could not take in
 )
 
 // listBody is the body of lists.
@@ -49,16 +52,47 @@ func (a *Audit) list(limit func(*http.Request, *views.Query)) func(http.Response
 			search.Limit = defaultPage
 		}
 		var found views.Found
-		if none {
-			_, err = search.Compile()
-		} else {
-			found, err = a.views.Search(r.Context(), search)
-		}
+		err = a.inTurn(r.Context(), func(ctx context.Context) error {
+			found, err = a.search(ctx, search, none)
+			return err
+		})
 		if err != nil {
-			return inParameter(err)
+			return err
+		}
+		if err := a.tellParked(w, r); err != nil {
+			return err
 		}
 		return a.page(w, r, media, found)
 	}
+}
+
+// search finds a page. With none there is nothing to find, but the filter must be one.
+func (a *Audit) search(ctx context.Context, search views.Query, none bool) (found views.Found, err error) {
+	if none {
+		_, err = search.Compile()
+	} else {
+		found, err = a.views.Search(ctx, search)
+	}
+	return found, inParameter(err)
+}
+
+// tellParked says how many events are in the log and in no answer: as many as the read
+// model with the most has parked. What is parked later lies behind what was found
+// before. Who may not know it is not told.
+func (a *Audit) tellParked(w http.ResponseWriter, r *http.Request) error {
+	counts, err := a.views.ParkedCounts(r.Context())
+	if domain.ClassOf(err) == domain.ClassDenied {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	most := int64(0)
+	for _, n := range counts {
+		most = max(most, n)
+	}
+	w.Header().Set(headerParked, strconv.FormatInt(most, 10))
+	return nil
 }
 
 func (a *Audit) page(w http.ResponseWriter, r *http.Request, media string, found views.Found) error {
@@ -66,6 +100,7 @@ func (a *Audit) page(w http.ResponseWriter, r *http.Request, media string, found
 	out := listBody{Items: entries, Failed: found.Failed, Failure: found.Failure}
 	w.Header().Set(headerPosition, found.UpTo.String())
 	w.Header().Set(headerFailed, strconv.Itoa(found.Failed))
+	w.Header().Set(headerComplete, strconv.Itoa(len(entries)))
 	if found.More {
 		next := found.Reached.String()
 		out.Next = &next
@@ -98,7 +133,7 @@ func (a *Audit) send(w http.ResponseWriter, r *http.Request, media string, body 
 	if r.Method == http.MethodHead {
 		return
 	}
-	if _, err := a.deliver(w).Write(body); err != nil {
+	if _, err := w.Write(body); err != nil { //nolint:gosec // no HTML: the media type is set, and nosniff
 		a.log.DebugContext(r.Context(), "answer not delivered", slog.Any("error", err))
 	}
 }

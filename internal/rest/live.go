@@ -2,7 +2,9 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"net/http"
@@ -50,10 +52,12 @@ func (a *Audit) live(w http.ResponseWriter, r *http.Request, q query) error {
 	if err != nil {
 		return err
 	}
-	leave, reason := a.feeds.take(r.Context())
-	if leave == nil {
-		a.crowded(w, r, "too_many_feeds", reason)
-		return nil
+	if err := needsHTTP11(r); err != nil {
+		return err
+	}
+	leave, err := a.feeds.take(r.Context())
+	if err != nil {
+		return err
 	}
 	defer leave()
 	if after == nil {
@@ -73,7 +77,7 @@ func (a *Audit) live(w http.ResponseWriter, r *http.Request, q query) error {
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	f := feed{out: a.deliver(w)}
+	f := feed{out: w, control: http.NewResponseController(w), now: a.views.Now}
 	f.open(after)
 	next := listen(ctx, events)
 	err = f.run(ctx, next, a.limits.KeepAlive)
@@ -87,17 +91,25 @@ func (a *Audit) live(w http.ResponseWriter, r *http.Request, q query) error {
 	return nil
 }
 
-// standing is where the read models stand; nil while they catch up.
+// standing is where the read models stand. While they catch up it waits for them, as
+// long as for anything that must be fresh.
 func (a *Audit) standing(ctx context.Context, s subject) (*domain.Position, error) {
-	found, err := a.views.Search(ctx, views.Query{Filter: s.filter, Backwards: true, Limit: 1})
-	switch {
-	case err == nil:
-		return &found.UpTo, nil
-	case domain.ClassOf(err) == domain.ClassTransient:
-		return nil, nil //nolint:nilnil // the feed waits for them as well
-	default:
+	var found views.Found
+	look := func(ctx context.Context) (err error) {
+		found, err = a.views.Search(ctx, views.Query{Filter: s.filter, Backwards: true, Limit: 1})
+		return err
+	}
+	err := a.inTurn(ctx, look)
+	if domain.ClassOf(err) == domain.ClassTransient {
+		if err := a.await(ctx, domain.Position{}); err != nil {
+			return nil, err
+		}
+		err = a.inTurn(ctx, look)
+	}
+	if err != nil {
 		return nil, err
 	}
+	return &found.UpTo, nil
 }
 
 // subject is what a live feed is about.
@@ -178,6 +190,14 @@ func listen(ctx context.Context, events iter.Seq2[domain.Located, error]) <-chan
 	out := make(chan news, liveAhead)
 	go func() {
 		defer close(out)
+		defer func() {
+			if p := recover(); p != nil { // nobody else would keep it from ending the process
+				select {
+				case out <- news{err: fmt.Errorf("reading for a live feed: panic: %v", p)}:
+				case <-ctx.Done():
+				}
+			}
+		}()
 		for e, err := range events {
 			select {
 			case out <- news{e, err}:
@@ -191,17 +211,15 @@ func listen(ctx context.Context, events iter.Seq2[domain.Located, error]) <-chan
 
 // feed writes server-sent events.
 type feed struct {
-	out   *delivery
-	batch []byte
+	out     io.Writer
+	control *http.ResponseController
+	now     func() time.Time
+	batch   []byte
 }
 
 // open tells the client where the feed begins.
 func (f *feed) open(after *domain.Position) {
-	f.batch = fmt.Appendf(f.batch, "retry: %d\n", reconnectAfter)
-	if after != nil {
-		f.batch = fmt.Appendf(f.batch, "id: %s\n", after)
-	}
-	f.batch = append(f.batch, "event: open\ndata: {}\n\n"...)
+	f.batch = fmt.Appendf(f.batch, "retry: %d\nid: %s\nevent: open\ndata: {}\n\n", reconnectAfter, after)
 }
 
 // run writes what comes until ctx ends; an error is the client's fault, or ours to
@@ -260,13 +278,15 @@ func (f *feed) send() error {
 		return err
 	}
 	f.batch = f.batch[:0]
-	return f.out.flush()
+	return f.control.Flush()
 }
 
 // bye is the last message: the server stops, and the client should come back.
 func (f *feed) bye() error {
 	f.batch = fmt.Appendf(f.batch, "retry: %d\nevent: bye\ndata: {}\n\n", reconnectAfter)
-	f.out.patience = byePatience
+	if err := f.control.SetWriteDeadline(f.now().Add(byePatience)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
 	return f.send()
 }
 

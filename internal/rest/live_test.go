@@ -214,8 +214,9 @@ func (f flood) FollowOwner(ctx context.Context, _, _ string, _ *domain.Position)
 func TestLive_NeverReadingClients(t *testing.T) {
 	t.Parallel()
 	d := openDesk(t, nil, deskOptions{
-		limits: func(l *rest.AuditLimits) { l.Patience, l.FeedsEach = 500*time.Millisecond, 2 },
-		wrap:   func(v rest.Views) rest.Views { return flood{v} },
+		patience: 500 * time.Millisecond,
+		limits:   func(l *rest.AuditLimits) { l.FeedsEach = 2 },
+		wrap:     func(v rest.Views) rest.Views { return flood{v} },
 	})
 	d.follow("account=A")
 	d.follow("account=A")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -65,11 +66,16 @@ func statusOfDenial(code string) int {
 }
 
 func statusOfRejection(code string) int {
+	if strings.HasPrefix(code, crowdedPrefix) {
+		return http.StatusTooManyRequests
+	}
 	switch code {
 	case domain.CodeMalformed:
 		return http.StatusBadRequest
 	case codeNotAcceptable:
 		return http.StatusNotAcceptable
+	case codeVersion:
+		return http.StatusHTTPVersionNotSupported
 	case domain.CodeTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case domain.CodeConflict:
@@ -82,14 +88,21 @@ func statusOfRejection(code string) int {
 // codeNotAcceptable: the request's Accept names nothing that is on offer.
 const codeNotAcceptable = "not_acceptable"
 
-// retryAfter is what a client should wait, in seconds, when we can't record or read.
-const retryAfter = "1"
+// What a client should wait, in seconds, when we can't record or read, and when it has
+// too much open.
+const (
+	retryAfter   = "1"
+	crowdedRetry = "5"
+)
 
 // write sends a body as JSON; the status line is gone by the time that an error
 // could be told, so it is only logged.
 func write(w http.ResponseWriter, r *http.Request, log *slog.Logger, status int, contentType string, body any) {
-	if status == http.StatusServiceUnavailable {
+	switch status {
+	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", retryAfter)
+	case http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", crowdedRetry)
 	}
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")

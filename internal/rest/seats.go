@@ -5,11 +5,11 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/internal/authz"
 )
 
-// seats bound how many lasting answers there are at a time, in all and for one
-// principal.
+// seats bound how much of something there is at a time, in all and for one principal.
 type seats struct {
 	what       string
 	most, each int
@@ -23,16 +23,16 @@ func newSeats(what string, most, each int) *seats {
 	return &seats{what: what, most: most, each: each, by: make(map[string]int)}
 }
 
-// take returns what gives the seat back; reason is why there is none.
-func (s *seats) take(ctx context.Context) (leave func(), reason string) {
+// take returns what gives the seat back.
+func (s *seats) take(ctx context.Context) (leave func(), err error) {
 	p, _ := authz.From(ctx) // without one the views refuse
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.by[p.Name] >= s.each:
-		return nil, "you have " + strconv.Itoa(s.each) + " " + s.what + " open already, which is the most for one"
+		return nil, s.crowded("you have " + strconv.Itoa(s.each) + " " + s.what + " open already, which is the most for one")
 	case s.taken >= s.most:
-		return nil, "the server has " + strconv.Itoa(s.most) + " " + s.what + " open already, which is its most"
+		return nil, s.crowded("the server has " + strconv.Itoa(s.most) + " " + s.what + " open already, which is its most")
 	}
 	s.taken++
 	s.by[p.Name]++
@@ -43,5 +43,12 @@ func (s *seats) take(ctx context.Context) (leave func(), reason string) {
 		if s.by[p.Name]--; s.by[p.Name] == 0 {
 			delete(s.by, p.Name)
 		}
-	}), ""
+	}), nil
+}
+
+// crowdedPrefix begins the codes of what there is too much of.
+const crowdedPrefix = "too_many_"
+
+func (s *seats) crowded(message string) error {
+	return &domain.Error{Class: domain.ClassRejected, Code: crowdedPrefix + s.what, Message: message}
 }
