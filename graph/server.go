@@ -44,7 +44,7 @@ func newServer(recorder Recorder, views Views, log *slog.Logger, turns *turns, l
 	server.Use(readAhead{})
 	server.SetErrorPresenter(r.present)
 	server.SetRecoverFunc(r.recovered)
-	return secured(newBodies(bigBodies, bodyPatience).bounded(server))
+	return newBodies(bigBodies, bodyPatience).bounded(server)
 }
 
 // maxErrors is how many mistakes in one query are told.
@@ -80,18 +80,4 @@ func (c careful) CreateOperationContext(ctx context.Context, params *graphql.Raw
 	}()
 	operation, problems = c.GraphExecutor.CreateOperationContext(ctx, params)
 	return operation, problems[:min(len(problems), maxErrors)]
-}
-
-// secured sets what every answer of the API says to browsers: that it is data of
-// this moment, for nobody but whom it was sent to.
-func secured(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		header := w.Header()
-		header.Set("Cache-Control", "no-store")
-		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		header.Set("Cross-Origin-Resource-Policy", "same-origin")
-		header.Set("Referrer-Policy", "no-referrer")
-		header.Set("X-Content-Type-Options", "nosniff")
-		next.ServeHTTP(w, r)
-	})
 }

@@ -194,7 +194,7 @@ func (s *sender) write(text []byte) bool {
 	if s.ctx.Err() != nil {
 		s.hurry() // it may have been done, and undone by the line above
 	}
-	_, err := s.w.Write(text) //nolint:gosec // events of JSON are no page
+	_, err := s.w.Write(text)
 	if err == nil {
 		err = s.control.Flush()
 	}

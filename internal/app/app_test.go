@@ -365,3 +365,19 @@ func TestDemo_IsSomethingToLookAt(t *testing.T) {
 		return total > 0
 	}, time.Minute, 10*time.Millisecond)
 }
+
+// Whatever is asked for, browsers are told that the answer is data of this moment, for
+// nobody but whom it was sent to.
+func TestRun_HeadersForBrowsers(t *testing.T) {
+	a := start(t)
+	for _, path := range []string{"/graphql?query={__typename}", "/audit/events", "/metrics", "/nothing"} {
+		header := a.get(path).header
+		for name, want := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin",
+			"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Access-Control-Allow-Origin": "",
+		} {
+			assert.Equal(t, want, header.Get(name), path+": "+name)
+		}
+		assert.Contains(t, []string{"no-store", "private, no-cache"}, header.Get("Cache-Control"), path)
+	}
+}
