@@ -191,7 +191,7 @@ func TestSocket_KeepsToTheProtocol(t *testing.T) {
 		}
 		return m.Type
 	}
-	for listen() != "pong" { //nolint:revive // what comes before it is remembered
+	for listen() != "pong" { // what comes before it is remembered
 	}
 	assert.Equal(t, int64(2), v.begun.Load())
 	// What the client has completed ends, and its id is free again.
