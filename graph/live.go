@@ -77,36 +77,23 @@ type quota struct {
 	of          string
 	total, each int
 
-	mu   sync.Mutex
-	open int
-	by   map[string]int
+	open *authz.Quota
 }
 
 func newQuota(of string, total, each int) *quota {
-	return &quota{of: of, total: total, each: each, by: make(map[string]int)}
+	return &quota{of: of, total: total, each: each, open: authz.NewQuota(total, each)}
 }
 
 // take counts one more, until release is called.
 func (q *quota) take(ctx context.Context) (release func(), err error) {
-	principal, _ := authz.From(ctx)
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	release, full := q.open.Take(ctx)
 	switch {
-	case q.open >= q.total:
-		return nil, tooMany(q.of, fmt.Sprintf("%d %s are open, and no more are taken", q.open, q.of))
-	case q.by[principal.Name] >= q.each:
+	case full.All:
+		return nil, tooMany(q.of, fmt.Sprintf("%d %s are open, and no more are taken", q.total, q.of))
+	case full.Yours:
 		return nil, tooMany(q.of, fmt.Sprintf("you have %d %s open, and may have no more", q.each, q.of))
 	}
-	q.open++
-	q.by[principal.Name]++
-	return sync.OnceFunc(func() {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		q.open--
-		if q.by[principal.Name]--; q.by[principal.Name] == 0 {
-			delete(q.by, principal.Name)
-		}
-	}), nil
+	return release, nil
 }
 
 // tooMany refuses what exceeds a limit.

@@ -3,7 +3,6 @@ package rest
 import (
 	"context"
 	"strconv"
-	"sync"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/internal/authz"
@@ -14,36 +13,23 @@ type seats struct {
 	what       string
 	most, each int
 
-	mu    sync.Mutex
-	taken int
-	by    map[string]int
+	quota *authz.Quota
 }
 
 func newSeats(what string, most, each int) *seats {
-	return &seats{what: what, most: most, each: each, by: make(map[string]int)}
+	return &seats{what: what, most: most, each: each, quota: authz.NewQuota(most, each)}
 }
 
 // take returns what gives the seat back.
 func (s *seats) take(ctx context.Context) (leave func(), err error) {
-	p, _ := authz.From(ctx) // without one the views refuse
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	leave, full := s.quota.Take(ctx)
 	switch {
-	case s.by[p.Name] >= s.each:
+	case full.Yours:
 		return nil, s.crowded("you have " + strconv.Itoa(s.each) + " " + s.what + " open already, which is the most for one")
-	case s.taken >= s.most:
+	case full.All:
 		return nil, s.crowded("the server has " + strconv.Itoa(s.most) + " " + s.what + " open already, which is its most")
 	}
-	s.taken++
-	s.by[p.Name]++
-	return sync.OnceFunc(func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.taken--
-		if s.by[p.Name]--; s.by[p.Name] == 0 {
-			delete(s.by, p.Name)
-		}
-	}), nil
+	return leave, nil
 }
 
 // crowdedPrefix begins the codes of what there is too much of.
