@@ -102,5 +102,9 @@ func (s *Store) readOnce(ctx context.Context, q query, yield func(Record, error)
 		if !yield(i.record, nil) {
 			return true, nil
 		}
+		// What was read ahead doesn't outlive the caller's interest in it.
+		if err := ctx.Err(); err != nil {
+			return true, err
+		}
 	}
 }
