@@ -71,19 +71,6 @@ type Clock struct {
 // Encode returns the canonical JSON of the event.
 func (e *Event) Encode() ([]byte, error) { return json.Marshal(e) }
 
-// Decode reads canonical JSON that Encode wrote. It does not judge: what was
-// recorded stays readable. Fields of later versions are skipped.
-func Decode(data []byte) (*Event, error) {
-	var e Event
-	if err := json.Unmarshal(data, &e); err != nil {
-		return nil, &Error{Class: ClassRejected, Code: CodeMalformed, Message: "not a canonical event", Err: err}
-	}
-	if e.Type == "" {
-		return nil, Rejectf(CodeMissing, "event_type", "missing")
-	}
-	return &e, nil
-}
-
 // Digest identifies what the source said: the canonical bytes without what the
 // door and the way add (recorded_at, source, path). Two inputs with one id and
 // different digests are two different facts.

@@ -108,10 +108,10 @@ func (t EventType) Known() bool {
 	return ok
 }
 
-var knownTypes = func() map[EventType]struct{} {
-	known := make(map[EventType]struct{})
+var knownTypes = func() map[EventType]EventType {
+	known := make(map[EventType]EventType)
 	for _, t := range EventTypes() {
-		known[t] = struct{}{}
+		known[t] = t
 	}
 	return known
 }()

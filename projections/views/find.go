@@ -252,7 +252,7 @@ func (s *Set) types(ctx context.Context, names []string) ([]string, error) {
 		return nil, err
 	}
 	present, err := read(ctx, s, slot, func(live *Generation, _ *pulse) ([]string, error) {
-		return fieldsOf(ctx, live.client, live.keys(), typeTrails.table)
+		return fieldsOf(ctx, live.reads, live.keys(), typeTrails.table)
 	})
 	if err != nil {
 		return nil, err
@@ -293,13 +293,13 @@ func (s *Set) limitTo(ctx context.Context, j *join, after, before time.Time) err
 		return err
 	}
 	spans, err := read(ctx, s, slot, func(live *Generation, _ *pulse) (map[uint64]struct{}, error) {
-		days, err := live.client.HKeys(ctx, live.keys().at("y", "")).Result()
+		days, err := live.reads.HKeys(ctx, live.keys().at("y", "")).Result()
 		if err != nil {
 			return nil, unavailable("reading which days have events", err)
 		}
 		first, last := after.UTC().Format(time.DateOnly), before.UTC().Format(time.DateOnly)
 		var answers []*redis.StringSliceCmd
-		if _, err := live.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		if _, err := live.reads.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, day := range days {
 				if day >= first && (before.IsZero() || day <= last) {
 					answers = append(answers, p.LRange(ctx, live.keys().at("d", day), 0, -1))
@@ -488,7 +488,7 @@ func (w *walk) seek(ctx context.Context, to edge) (looked bool, length int64, er
 		more   bool
 	}
 	found, err := read(ctx, w.set, w.slot, func(live *Generation, _ *pulse) (part, error) {
-		trail, err := w.trails.open(ctx, live.client, live.keys(), w.id)
+		trail, err := w.trails.open(ctx, live.reads, live.keys(), w.id)
 		if err != nil {
 			return part{}, err
 		}

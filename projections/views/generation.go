@@ -17,11 +17,12 @@ type Generation struct {
 	number int
 	parts  []keys
 	client redis.UniversalClient
+	reads  redis.UniversalClient // for readers
 	log    *slog.Logger
 }
 
-func newGeneration(client redis.UniversalClient, log *slog.Logger, v view, number int) *Generation {
-	g := &Generation{view: v, number: number, client: client, log: log}
+func newGeneration(client, reads redis.UniversalClient, log *slog.Logger, v view, number int) *Generation {
+	g := &Generation{view: v, number: number, client: client, reads: reads, log: log}
 	count := partsOf(v)
 	for part := range count {
 		g.parts = append(g.parts, newKeys(v.name(), number, part, count))

@@ -161,7 +161,7 @@ func (s *Set) bodies(ctx context.Context, places []domain.Position) (located, er
 		if len(live.parts) == 1 {
 			r.also = func(pipe redis.Pipeliner) { pulse.take(ctx, pipe, live) }
 		}
-		return kept{r, live}, r.read(ctx, live.client)
+		return kept{r, live}, r.read(ctx, live.reads)
 	})
 	if err != nil {
 		return located{}, err
@@ -213,7 +213,7 @@ func (s *Set) Orders(ctx context.Context, ids []string) (map[string]domain.Order
 		return nil, err
 	}
 	return read(ctx, s, slot, func(live *Generation, _ *pulse) (map[string]domain.Order, error) {
-		return readOrders(ctx, live.client, live.keys(), ids)
+		return readOrders(ctx, live.reads, live.keys(), ids)
 	})
 }
 
@@ -225,7 +225,7 @@ func (s *Set) Owner(ctx context.Context, kind, id string) (stats Stats, ok bool,
 		return Stats{}, false, err
 	}
 	stats, err = read(ctx, s, slot, func(live *Generation, _ *pulse) (Stats, error) {
-		found, err := readRows(ctx, live.client, live.keys(), "s", []string{id})
+		found, err := readRows(ctx, live.reads, live.keys(), "s", []string{id})
 		if err != nil {
 			return Stats{}, err
 		}
@@ -242,7 +242,7 @@ func (s *Set) Day(ctx context.Context, day string) (domain.Day, error) {
 		return domain.Day{}, err
 	}
 	return read(ctx, s, slot, func(live *Generation, _ *pulse) (domain.Day, error) {
-		found, err := readRows(ctx, live.client, live.keys(), "d", []string{day})
+		found, err := readRows(ctx, live.reads, live.keys(), "d", []string{day})
 		if err != nil {
 			return domain.Day{}, err
 		}
@@ -262,7 +262,7 @@ func (s *Set) Latencies(ctx context.Context) (map[domain.Stage]domain.Histogram,
 		for _, stage := range domain.Stages() {
 			names = append(names, string(stage))
 		}
-		found, err := readRows(ctx, live.client, live.keys(), "h", names)
+		found, err := readRows(ctx, live.reads, live.keys(), "h", names)
 		if err != nil {
 			return nil, err
 		}
@@ -350,7 +350,7 @@ func (s *Set) OwnerOrders(ctx context.Context, kind, id string, from, to int64) 
 		return Page[domain.Order]{}, err
 	}
 	ids, err := read(ctx, s, slot, func(live *Generation, _ *pulse) (Page[string], error) {
-		return readList(ctx, live.client, live.keys().at("n", id), from, to)
+		return readList(ctx, live.reads, live.keys().at("n", id), from, to)
 	})
 	if err != nil {
 		return Page[domain.Order]{}, err
@@ -406,7 +406,7 @@ func (s *Set) search(ctx context.Context, kind, id string, after domain.Position
 		return spot{}, err
 	}
 	return read(ctx, s, slot, func(live *Generation, _ *pulse) (spot, error) {
-		trail, err := trailsOf(kind).open(ctx, live.client, live.keys(), id)
+		trail, err := trailsOf(kind).open(ctx, live.reads, live.keys(), id)
 		if err != nil {
 			return spot{}, err
 		}

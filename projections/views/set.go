@@ -28,6 +28,7 @@ import (
 // can't any more.
 type Set struct {
 	client redis.UniversalClient
+	reads  redis.UniversalClient // client, for readers
 	store  *eventstore.Store
 	log    *slog.Logger
 	hub    *hub
@@ -78,7 +79,7 @@ func NewSet(client redis.UniversalClient, store *eventstore.Store, log *slog.Log
 			bodies.count = clusterParts
 		}
 	}
-	s := &Set{client: client, store: store, log: log, hub: newHub(), name: uuid.NewString(), now: options.Now, limits: defaultLimits()}
+	s := &Set{client: client, reads: newConvoy(client), store: store, log: log, hub: newHub(), name: uuid.NewString(), now: options.Now, limits: defaultLimits()}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -127,7 +128,7 @@ func UnknownProjection(field, name string, names []string) error {
 }
 
 func (s *Set) generation(v view, number int) *Generation {
-	return newGeneration(s.client, s.log, v, number)
+	return newGeneration(s.client, s.reads, s.log, v, number)
 }
 
 // Start makes this process the one that writes the views, if it is not yet. It

@@ -448,7 +448,7 @@ func read[T any](ctx context.Context, s *Set, slot *slot, query func(*Generation
 		found, err := query(live, &p)
 		if err != nil || !p.taken() {
 			p = pulse{}
-			if _, gone := live.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			if _, gone := live.reads.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 				p.take(ctx, pipe, live)
 				return nil
 			}); gone != nil {

@@ -114,7 +114,7 @@ func (t trails) whole(ctx context.Context, g *Generation, p *pulse, ids []string
 	away := func(err error) error { return unavailable("reading trails below "+g.keys().prefix, err) }
 	var cursor *redis.StringCmd
 	marks := make([]*redis.StringCmd, len(ids))
-	if _, err := g.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	if _, err := g.reads.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		cursor = pipe.Get(ctx, g.keys().cursor())
 		for i, id := range ids {
 			marks[i] = pipe.HGet(ctx, g.keys().bucket(t.table, id), id)
@@ -133,7 +133,7 @@ func (t trails) whole(ctx context.Context, g *Generation, p *pulse, ids []string
 		return domain.Position{}, nil, err
 	}
 	lists := make(map[int]*redis.StringSliceCmd)
-	if _, err := g.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	if _, err := g.reads.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, id := range ids {
 			if marks[i].Val() == longTrail {
 				lists[i] = pipe.LRange(ctx, g.keys().at(t.list, id), 0, most)
@@ -171,7 +171,7 @@ func (t trails) window(ctx context.Context, g *Generation, p *pulse, id string, 
 	var length *redis.IntCmd
 	var texts *redis.StringSliceCmd
 	key := g.keys().at(t.list, id)
-	if _, err := g.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	if _, err := g.reads.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		// The mark last: who finds it has read the whole list.
 		length = pipe.LLen(ctx, key)
 		if to > from {
@@ -191,7 +191,7 @@ func (t trails) window(ctx context.Context, g *Generation, p *pulse, id string, 
 		return places, length.Val(), err
 	}
 	if mark.Val() == longTrail { // it became one between the two
-		tr, err := t.open(ctx, g.client, g.keys(), id)
+		tr, err := t.open(ctx, g.reads, g.keys(), id)
 		if err != nil {
 			return nil, 0, err
 		}

@@ -1,0 +1,88 @@
+package views
+
+import (
+	"context"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// convoy is a client for readers. Their pipelines travel to Redis together: on both
+// sides a round trip costs more than the little that is read in it. One that comes
+// when nothing is under way leaves at once; the others leave with the next.
+//
+// What is put into one pipeline stays together and in order, and on a cluster what
+// is of one node of it. Everything but Pipelined goes alone.
+type convoy struct {
+	redis.UniversalClient
+
+	mu      sync.Mutex
+	under   int // trips under way
+	waiting []*passage
+}
+
+// passage is one caller's pipeline.
+type passage struct {
+	cmds []redis.Cmder
+	done chan struct{} // closed when cmds are answered
+}
+
+const (
+	convoyTrips  = 2  // under way at a time: while one is answered, the next is written
+	convoyLength = 32 // pipelines in one trip, so that nobody waits for hundreds
+)
+
+func newConvoy(client redis.UniversalClient) *convoy { return &convoy{UniversalClient: client} }
+
+// Pipelined is like that of a client: the error is the first of the commands, also
+// redis.Nil. When ctx ends its caller goes on, and must not look at the commands.
+func (c *convoy) Pipelined(ctx context.Context, fill func(redis.Pipeliner) error) ([]redis.Cmder, error) {
+	pipe := c.UniversalClient.Pipeline()
+	if err := fill(pipe); err != nil || pipe.Len() == 0 {
+		return nil, err
+	}
+	p := &passage{cmds: pipe.Cmds(), done: make(chan struct{})}
+	c.mu.Lock()
+	c.waiting = append(c.waiting, p)
+	if c.under < convoyTrips {
+		c.under++
+		go c.travel(context.WithoutCancel(ctx))
+	}
+	c.mu.Unlock()
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	for _, cmd := range p.cmds {
+		if err := cmd.Err(); err != nil {
+			return p.cmds, err
+		}
+	}
+	return p.cmds, nil
+}
+
+// travel makes trips until nobody waits. Of each the client's own time-outs bound
+// how long it takes.
+func (c *convoy) travel(ctx context.Context) {
+	for {
+		c.mu.Lock()
+		n := min(len(c.waiting), convoyLength)
+		if n == 0 {
+			c.under--
+			c.mu.Unlock()
+			return
+		}
+		together := c.waiting[:n:n]
+		c.waiting = c.waiting[n:]
+		c.mu.Unlock()
+		pipe := c.UniversalClient.Pipeline()
+		for _, p := range together {
+			_ = pipe.BatchProcess(ctx, p.cmds...) // only puts them in line
+		}
+		_, _ = pipe.Exec(ctx) // each command has its own error
+		for _, p := range together {
+			close(p.done)
+		}
+	}
+}
