@@ -54,6 +54,7 @@ const maxQuestionBytes = 64 << 10
 type Audit struct {
 	views          Views
 	log            *slog.Logger
+	build          string // the version of what writes the answers
 	limits         AuditLimits
 	feeds, exports *seats
 	questions      *seats
@@ -62,15 +63,16 @@ type Audit struct {
 	handler        http.Handler
 }
 
-// NewAudit makes the handler. version is that of the build, for /openapi.json.
-func NewAudit(views Views, log *slog.Logger, version string, limits AuditLimits) *Audit {
+// NewAudit makes the handler. build is the version of what runs, for
+// /openapi.json and entity tags.
+func NewAudit(views Views, log *slog.Logger, build string, limits AuditLimits) *Audit {
 	a := &Audit{
-		views: views, log: log, limits: limits,
+		views: views, log: log, build: build, limits: limits,
 		feeds:     newSeats("feeds", limits.Feeds, limits.FeedsEach),
 		exports:   newSeats("exports", limits.Exports, limits.ExportsEach),
 		questions: newSeats("questions", limits.Questions, limits.QuestionsEach),
 		turns:     make(chan struct{}, limits.Turns),
-		openAPI:   openAPIOf(version),
+		openAPI:   openAPIOf(build),
 	}
 	mux := http.NewServeMux()
 	for _, route := range a.routes() {

@@ -1,7 +1,9 @@
 package rest
 
 import (
-	"github.com/go-json-experiment/json"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tradetrail/tradetrail/domain"
 )
@@ -12,14 +14,52 @@ const sealRecorded = "RECORDED"
 // entry is an event in an answer: the canonical event and where it is kept, in a
 // chain with its step.
 type entry struct {
-	Stage   domain.Stage `json:"stage,omitzero"`
-	Latency *nanoseconds `json:"latency_ns,omitzero"`
+	Stage   domain.Stage // in chains only, as Latency
+	Latency *nanoseconds
 	*domain.Event
 
-	Stream   string `json:"stream"`
-	Revision uint64 `json:"revision"`
-	Position string `json:"position"`
-	Seal     string `json:"seal"`
+	Stream   string
+	Revision uint64
+	Position string
+	Seal     string
+}
+
+// appendJSON writes an entry around the canonical event.
+func (e entry) appendJSON(b []byte) ([]byte, error) {
+	event, err := e.Encode()
+	if err != nil {
+		return nil, err
+	}
+	b = append(b, '{')
+	if e.Stage != "" {
+		b = append(append(append(b, `"stage":"`...), e.Stage...), `",`...)
+	}
+	if e.Latency != nil {
+		b = append(strconv.AppendInt(append(b, `"latency_ns":`...), int64(*e.Latency), 10), ',')
+	}
+	b = append(b, event[1:len(event)-1]...)
+	if b, err = jsontext.AppendQuote(append(b, `,"stream":`...), e.Stream); err != nil {
+		return nil, err
+	}
+	b = strconv.AppendUint(append(b, `,"revision":`...), e.Revision, 10)
+	b = append(append(b, `,"position":"`...), e.Position...)
+	b = append(append(b, `","seal":"`...), e.Seal...)
+	return append(b, `"}`...), nil
+}
+
+// appendArray writes entries as a JSON array.
+func appendArray(b []byte, entries []entry) ([]byte, error) {
+	b = append(b, '[')
+	for i, e := range entries {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		var err error
+		if b, err = e.appendJSON(b); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, ']'), nil
 }
 
 // nanoseconds is a length of time as it stands in answers.
@@ -53,11 +93,8 @@ func lasting(media string) format {
 }
 
 func appendLine(b []byte, e entry, _ bool) ([]byte, error) {
-	line, err := json.Marshal(&e)
-	if err != nil {
-		return nil, err
-	}
-	return append(append(b, line...), '\n'), nil
+	b, err := e.appendJSON(b)
+	return append(b, '\n'), err
 }
 
 // lines writes a page.

@@ -22,14 +22,22 @@ const (
 	headerParked   = "Tradetrail-Parked"   // how many events the read models could not take in
 )
 
-// listBody is the body of lists.
+// listBody is the body of lists, behind the items.
 type listBody struct {
-	Items []entry `json:"items"`
-	Next  *string `json:"next"` // cursor; null: there is no more so far
+	Next *string `json:"next"` // cursor; null: there is no more so far
 
 	Total   *int64 `json:"total,omitzero"`   // of all pages, where it is known
 	Failed  int    `json:"failed,omitzero"`  // events on which the filter could not be computed; they are left out
 	Failure string `json:"failure,omitzero"` // why, for the first of them
+}
+
+func (l listBody) with(items []entry) ([]byte, error) {
+	rest, err := json.Marshal(l)
+	if err != nil {
+		return nil, err
+	}
+	b, err := appendArray([]byte(`{"items":`), items)
+	return append(append(b, ','), rest[1:]...), err
 }
 
 // list answers searches; limit says what the path limits them to.
@@ -97,7 +105,7 @@ func (a *Audit) tellParked(w http.ResponseWriter, r *http.Request) error {
 
 func (a *Audit) page(w http.ResponseWriter, r *http.Request, media string, found views.Found) error {
 	entries := entriesOf(found.Events)
-	out := listBody{Items: entries, Failed: found.Failed, Failure: found.Failure}
+	out := listBody{Failed: found.Failed, Failure: found.Failure}
 	w.Header().Set(headerPosition, found.UpTo.String())
 	w.Header().Set(headerFailed, strconv.Itoa(found.Failed))
 	w.Header().Set(headerComplete, strconv.Itoa(len(entries)))
@@ -112,7 +120,7 @@ func (a *Audit) page(w http.ResponseWriter, r *http.Request, media string, found
 	var body []byte
 	var err error
 	if media == mediaJSON {
-		body, err = json.Marshal(out)
+		body, err = out.with(entries)
 	} else {
 		f := lasting(media)
 		media = f.media

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/domain/filter"
 	"github.com/tradetrail/tradetrail/projections/views"
@@ -265,7 +263,7 @@ func (f *feed) add(n news) error {
 		return n.err
 	}
 	e := entryOf(n.event)
-	text, err := json.Marshal(&e)
+	text, err := e.appendJSON(nil)
 	if err != nil {
 		return fmt.Errorf("encoding the event at %s: %w", e.Position, err)
 	}

@@ -115,7 +115,7 @@ func (s *Set) behind(ctx context.Context, after, head domain.Position) (n int64,
 // ParkedCounts tells how many events each view has parked.
 func (s *Set) ParkedCounts(ctx context.Context) (map[string]int64, error) {
 	answers := make(map[string][]*redis.IntCmd)
-	if _, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+	if _, err := s.reads.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, slot := range s.slots {
 			live := slot.live.Load()
 			if live == nil {
