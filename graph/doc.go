@@ -4,3 +4,4 @@
 package graph
 
 //go:generate sh -c "cd .. && go tool gqlgen generate"
+//go:generate sh -c "sed s/graphql.MarshalSliceConcurrently/marshalInOrder/ generated/exec.go >generated/exec.go.new && mv generated/exec.go.new generated/exec.go"

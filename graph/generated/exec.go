@@ -18275,7 +18275,7 @@ func (ec *executionContext) marshalNAnomalyConnection2ᚖgithubᚗcomᚋtradetra
 }
 
 func (ec *executionContext) marshalNAnomalyEdge2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.AnomalyEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNAnomalyEdge2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyEdge(ctx, sel, v[i])
@@ -18355,7 +18355,7 @@ func (ec *executionContext) marshalNChain2ᚖgithubᚗcomᚋtradetrailᚋtradetr
 }
 
 func (ec *executionContext) marshalNChainEvent2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐChainEventᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.ChainEvent) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNChainEvent2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐChainEvent(ctx, sel, v[i])
@@ -18469,7 +18469,7 @@ func (ec *executionContext) marshalNEventConnection2ᚖgithubᚗcomᚋtradetrail
 }
 
 func (ec *executionContext) marshalNEventEdge2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐEventEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.EventEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNEventEdge2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐEventEdge(ctx, sel, v[i])
@@ -18559,7 +18559,7 @@ func (ec *executionContext) marshalNHeatmap2ᚖgithubᚗcomᚋtradetrailᚋtrade
 }
 
 func (ec *executionContext) marshalNHeatmapCell2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmapCellᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.HeatmapCell) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNHeatmapCell2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmapCell(ctx, sel, v[i])
@@ -18585,7 +18585,7 @@ func (ec *executionContext) marshalNHeatmapCell2ᚖgithubᚗcomᚋtradetrailᚋt
 }
 
 func (ec *executionContext) marshalNHop2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHopᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Hop) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNHop2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHop(ctx, sel, v[i])
@@ -18616,7 +18616,7 @@ func (ec *executionContext) unmarshalNHopInput2ᚖgithubᚗcomᚋtradetrailᚋtr
 }
 
 func (ec *executionContext) marshalNHourCount2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHourCountᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.HourCount) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNHourCount2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHourCount(ctx, sel, v[i])
@@ -18728,7 +18728,7 @@ func (ec *executionContext) marshalNOrderConnection2ᚖgithubᚗcomᚋtradetrail
 }
 
 func (ec *executionContext) marshalNOrderEdge2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐOrderEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.OrderEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNOrderEdge2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐOrderEdge(ctx, sel, v[i])
@@ -18794,7 +18794,7 @@ func (ec *executionContext) marshalNPageInfo2ᚖgithubᚗcomᚋtradetrailᚋtrad
 }
 
 func (ec *executionContext) marshalNParkedEvent2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐParkedEventᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.ParkedEvent) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNParkedEvent2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐParkedEvent(ctx, sel, v[i])
@@ -18824,7 +18824,7 @@ func (ec *executionContext) marshalNProjectionStatus2githubᚗcomᚋtradetrail�
 }
 
 func (ec *executionContext) marshalNProjectionStatus2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐProjectionStatusᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.ProjectionStatus) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNProjectionStatus2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐProjectionStatus(ctx, sel, v[i])
@@ -18850,7 +18850,7 @@ func (ec *executionContext) marshalNProjectionStatus2ᚖgithubᚗcomᚋtradetrai
 }
 
 func (ec *executionContext) marshalNRebuild2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐRebuildᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Rebuild) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNRebuild2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐRebuild(ctx, sel, v[i])
@@ -18886,7 +18886,7 @@ func (ec *executionContext) marshalNRebuildState2githubᚗcomᚋtradetrailᚋtra
 }
 
 func (ec *executionContext) marshalNReceipt2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐReceiptᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Receipt) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNReceipt2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐReceipt(ctx, sel, v[i])
@@ -18986,7 +18986,7 @@ func (ec *executionContext) unmarshalNStage2ᚕgithubᚗcomᚋtradetrailᚋtrade
 }
 
 func (ec *executionContext) marshalNStage2ᚕgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐStageᚄ(ctx context.Context, sel ast.SelectionSet, v []model.Stage) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNStage2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐStage(ctx, sel, v[i])
@@ -19002,7 +19002,7 @@ func (ec *executionContext) marshalNStage2ᚕgithubᚗcomᚋtradetrailᚋtradetr
 }
 
 func (ec *executionContext) marshalNStageCount2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐStageCountᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.StageCount) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNStageCount2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐStageCount(ctx, sel, v[i])
@@ -19028,7 +19028,7 @@ func (ec *executionContext) marshalNStageCount2ᚖgithubᚗcomᚋtradetrailᚋtr
 }
 
 func (ec *executionContext) marshalNStageLatency2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐStageLatencyᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.StageLatency) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNStageLatency2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐStageLatency(ctx, sel, v[i])
@@ -19116,7 +19116,7 @@ func (ec *executionContext) marshalNTime2timeᚐTime(ctx context.Context, sel as
 }
 
 func (ec *executionContext) marshalNTypeCount2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐTypeCountᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.TypeCount) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTypeCount2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐTypeCount(ctx, sel, v[i])
@@ -19146,7 +19146,7 @@ func (ec *executionContext) marshalN__Directive2githubᚗcomᚋ99designsᚋgqlge
 }
 
 func (ec *executionContext) marshalN__Directive2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirectiveᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.Directive) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Directive2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirective(ctx, sel, v[i])
@@ -19193,7 +19193,7 @@ func (ec *executionContext) unmarshalN__DirectiveLocation2ᚕstringᚄ(ctx conte
 }
 
 func (ec *executionContext) marshalN__DirectiveLocation2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__DirectiveLocation2string(ctx, sel, v[i])
@@ -19221,7 +19221,7 @@ func (ec *executionContext) marshalN__InputValue2githubᚗcomᚋ99designsᚋgqlg
 }
 
 func (ec *executionContext) marshalN__InputValue2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐInputValueᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.InputValue) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__InputValue2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐInputValue(ctx, sel, v[i])
@@ -19241,7 +19241,7 @@ func (ec *executionContext) marshalN__Type2githubᚗcomᚋ99designsᚋgqlgenᚋg
 }
 
 func (ec *executionContext) marshalN__Type2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐTypeᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.Type) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Type2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐType(ctx, sel, v[i])
@@ -19597,7 +19597,7 @@ func (ec *executionContext) marshalO__EnumValue2ᚕgithubᚗcomᚋ99designsᚋgq
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__EnumValue2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐEnumValue(ctx, sel, v[i])
@@ -19616,7 +19616,7 @@ func (ec *executionContext) marshalO__Field2ᚕgithubᚗcomᚋ99designsᚋgqlgen
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Field2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐField(ctx, sel, v[i])
@@ -19635,7 +19635,7 @@ func (ec *executionContext) marshalO__InputValue2ᚕgithubᚗcomᚋ99designsᚋg
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__InputValue2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐInputValue(ctx, sel, v[i])
@@ -19661,7 +19661,7 @@ func (ec *executionContext) marshalO__Type2ᚕgithubᚗcomᚋ99designsᚋgqlgen�
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Type2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐType(ctx, sel, v[i])
