@@ -2,6 +2,7 @@ package views
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -52,6 +53,7 @@ func (c *convoy) Pipelined(ctx context.Context, fill func(redis.Pipeliner) error
 	select {
 	case <-p.done:
 	case <-ctx.Done():
+		c.leave(p)
 		return nil, ctx.Err()
 	}
 	for _, cmd := range p.cmds {
@@ -60,6 +62,15 @@ func (c *convoy) Pipelined(ctx context.Context, fill func(redis.Pipeliner) error
 		}
 	}
 	return p.cmds, nil
+}
+
+// leave takes back what has not left yet: while Redis hangs, callers come and go.
+func (c *convoy) leave(p *passage) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.Index(c.waiting, p); i >= 0 {
+		c.waiting = slices.Delete(c.waiting, i, i+1)
+	}
 }
 
 // travel makes trips until nobody waits. Of each the client's own time-outs bound
@@ -73,8 +84,8 @@ func (c *convoy) travel(ctx context.Context) {
 			c.mu.Unlock()
 			return
 		}
-		together := c.waiting[:n:n]
-		c.waiting = c.waiting[n:]
+		together := slices.Clone(c.waiting[:n])
+		c.waiting = slices.Delete(c.waiting, 0, n)
 		c.mu.Unlock()
 		pipe := c.UniversalClient.Pipeline()
 		for _, p := range together {

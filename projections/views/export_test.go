@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/projections/feed"
 )
@@ -94,3 +96,6 @@ func (s *Set) Stand(view string, still time.Duration, head domain.Position) {
 	s.sight.views[view] = at
 	s.sight.head = head
 }
+
+// NewConvoy is a client for readers.
+func NewConvoy(client redis.UniversalClient) redis.UniversalClient { return newConvoy(client) }

@@ -83,7 +83,6 @@ type rows struct {
 	memo   *memo               // of whoever writes the tables; nil for readers
 	wants  map[string][]string // hash -> fields
 	found  map[field]row
-	also   func(redis.Pipeliner) // put behind the reads, if not nil
 }
 
 // row is what a field holds; "" if there is none, since no view writes an empty
@@ -115,16 +114,13 @@ func (r *rows) wantField(hash, name string) {
 
 // read fetches what was wanted since the last read.
 func (r *rows) read(ctx context.Context, client redis.Cmdable) error {
-	if len(r.wants) == 0 && r.also == nil {
+	if len(r.wants) == 0 {
 		return nil
 	}
 	answers := make(map[string]*redis.SliceCmd, len(r.wants))
 	if _, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for hash, fields := range r.wants {
 			answers[hash] = p.HMGet(ctx, hash, fields...)
-		}
-		if r.also != nil {
-			r.also(p)
 		}
 		return nil
 	}); err != nil {

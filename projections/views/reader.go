@@ -149,19 +149,8 @@ func (s *Set) bodies(ctx context.Context, places []domain.Position) (located, er
 	if err != nil {
 		return located{}, err
 	}
-	type kept struct {
-		rows *rows
-		live *Generation
-	}
-	bodies, err := read(ctx, s, slot, func(live *Generation, pulse *pulse) (kept, error) {
-		r := newRows(keys{})
-		for _, p := range places {
-			r.wantField(live.blockOf(p), place(p))
-		}
-		if len(live.parts) == 1 {
-			r.also = func(pipe redis.Pipeliner) { pulse.take(ctx, pipe, live) }
-		}
-		return kept{r, live}, r.read(ctx, live.reads)
+	packed, err := read(ctx, s, slot, func(live *Generation, pulse *pulse) ([]string, error) {
+		return live.packed(ctx, pulse, places)
 	})
 	if err != nil {
 		return located{}, err
@@ -170,9 +159,8 @@ func (s *Set) bodies(ctx context.Context, places []domain.Position) (located, er
 	var missing errgroup.Group
 	missing.SetLimit(atOnce)
 	for i, p := range places {
-		packed, ok := bodies.rows.field(bodies.live.blockOf(p), place(p))
-		if ok {
-			if found.events[i], found.sizes[i], err = parseBody(p, packed); err != nil {
+		if packed[i] != "" {
+			if found.events[i], found.sizes[i], err = parseBody(p, packed[i]); err != nil {
 				return located{}, err
 			}
 			continue
@@ -199,6 +187,47 @@ func (s *Set) archivedAt(ctx context.Context, p domain.Position) (e domain.Locat
 }
 
 var errNoStore = errors.New("there is no event store")
+
+// packed reads the bodies at places as they are stored, in one round trip; "" where
+// there is none.
+func (g *Generation) packed(ctx context.Context, pulse *pulse, places []domain.Position) ([]string, error) {
+	type group struct { // of places in one block
+		block  string
+		fields []string
+		among  []int // the places
+		answer *redis.SliceCmd
+	}
+	groups := make([]group, 0, 8)
+	for i, p := range places {
+		block := g.blockOf(p)
+		// Neighbours are often in one block, and places mostly rise.
+		at := len(groups) - 1
+		if at < 0 || groups[at].block != block {
+			at = len(groups)
+			groups = append(groups, group{block: block})
+		}
+		groups[at].fields = append(groups[at].fields, place(p))
+		groups[at].among = append(groups[at].among, i)
+	}
+	if _, err := g.reads.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for i := range groups {
+			groups[i].answer = pipe.HMGet(ctx, groups[i].block, groups[i].fields...)
+		}
+		if len(g.parts) == 1 {
+			pulse.take(ctx, pipe, g)
+		}
+		return nil
+	}); err != nil {
+		return nil, unavailable("reading bodies below "+g.keys().prefix, err)
+	}
+	packed := make([]string, len(places))
+	for _, group := range groups {
+		for n, value := range group.answer.Val() {
+			packed[group.among[n]], _ = value.(string)
+		}
+	}
+	return packed, nil
+}
 
 // blockOf is the hash that holds the body at a position.
 func (g *Generation) blockOf(p domain.Position) string {
