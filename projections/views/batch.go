@@ -100,17 +100,17 @@ func (b *batch) touch(topic string) { b.topics[topic] = struct{}{} }
 // commit writes the batch and the cursor in one step, if the cursor is before. It
 // returns the cursor as it stands: if it is not after, nothing was written. With
 // an error the outcome is unknown.
-func (b *batch) commit(ctx context.Context, client redis.UniversalClient, before, after string) (stands string, err error) {
+func (b *batch) commit(ctx context.Context, g *Generation, before, after string) (stands string, err error) {
 	// A write of ours that was given up may arrive late, and leave the cursor as it
 	// was: that is no reason to fail.
 	for range maxRaces {
-		stands, err = b.try(ctx, client, before, after)
+		stands, err = g.writes.cross(ctx, &crossing{cursor: b.keys.cursor(), before: before, after: after, commands: b.commands})
 		if !errors.Is(err, redis.TxFailedErr) {
 			break
 		}
 	}
 	if wrongType(err) { // of this slice the rest was written
-		return "", b.keys.abandon(ctx, client, err)
+		return "", b.keys.abandon(ctx, g.client, err)
 	}
 	return stands, unavailable("writing below "+b.keys.prefix, err)
 }
@@ -128,32 +128,3 @@ func (k keys) abandon(ctx context.Context, client redis.UniversalClient, why err
 // maxRaces is how often a write is tried when somebody else has touched the cursor
 // in the middle of it.
 const maxRaces = 8
-
-func (b *batch) try(ctx context.Context, client redis.UniversalClient, before, after string) (stands string, err error) {
-	cursor := b.keys.cursor()
-	err = client.Watch(ctx, func(tx *redis.Tx) error {
-		if stands, err = getCursor(ctx, tx, cursor); err != nil || stands != before {
-			return err
-		}
-		if _, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			for _, c := range b.commands {
-				p.Do(ctx, c.args...)
-			}
-			p.Set(ctx, cursor, after, 0)
-			return nil
-		}); err != nil {
-			return err
-		}
-		stands = after
-		return nil
-	}, cursor)
-	return stands, err
-}
-
-func getCursor(ctx context.Context, client redis.Cmdable, key string) (string, error) {
-	stands, err := client.Get(ctx, key).Result()
-	if errors.Is(err, redis.Nil) {
-		return noCursor, nil
-	}
-	return stands, err
-}

@@ -99,3 +99,18 @@ func (s *Set) Stand(view string, still time.Duration, head domain.Position) {
 
 // NewConvoy is a client for readers.
 func NewConvoy(client redis.UniversalClient) redis.UniversalClient { return newConvoy(client) }
+
+// Alone makes each view write by itself, as on a cluster. It must be called before
+// Start.
+func (s *Set) Alone() { s.writes.together = false }
+
+// Ferry is what takes writes to Redis together.
+type Ferry struct{ *ferry }
+
+// NewFerry makes one.
+func NewFerry(client redis.UniversalClient) Ferry { return Ferry{newFerry(client)} }
+
+// Cross sends one command, if a cursor is where it was.
+func (f Ferry) Cross(ctx context.Context, cursor, before, after string, args ...any) (string, error) {
+	return f.cross(ctx, &crossing{cursor: cursor, before: before, after: after, commands: []*command{{args: args}}})
+}

@@ -17,12 +17,13 @@ type Generation struct {
 	number int
 	parts  []keys
 	client redis.UniversalClient
-	reads  redis.UniversalClient // for readers
+	reads  *convoy
+	writes *ferry
 	log    *slog.Logger
 }
 
-func newGeneration(client, reads redis.UniversalClient, log *slog.Logger, v view, number int) *Generation {
-	g := &Generation{view: v, number: number, client: client, reads: reads, log: log}
+func newGeneration(client redis.UniversalClient, reads *convoy, writes *ferry, log *slog.Logger, v view, number int) *Generation {
+	g := &Generation{view: v, number: number, client: client, reads: reads, writes: writes, log: log}
 	count := partsOf(v)
 	for part := range count {
 		g.parts = append(g.parts, newKeys(v.name(), number, part, count))

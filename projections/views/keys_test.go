@@ -35,7 +35,10 @@ func TestKeys_OneHashTagPerTransaction(t *testing.T) {
 		client := r.Dial(t)
 		hook := &tags{t: t}
 		viewstest.Hook(client, hook)
-		set := openSet(t, client, store)
+		set := newSet(client, store)
+		set.Alone()
+		_, err := set.Start(t.Context())
+		require.NoError(t, err)
 		drive(t.Context(), t, set, log, 1, never)
 		for _, name := range set.Names() {
 			_, err := rebuild(t.Context(), t, set, name)

@@ -28,7 +28,8 @@ import (
 // can't any more.
 type Set struct {
 	client redis.UniversalClient
-	reads  redis.UniversalClient // client, for readers
+	reads  *convoy
+	writes *ferry
 	store  *eventstore.Store
 	log    *slog.Logger
 	hub    *hub
@@ -79,7 +80,7 @@ func NewSet(client redis.UniversalClient, store *eventstore.Store, log *slog.Log
 			bodies.count = clusterParts
 		}
 	}
-	s := &Set{client: client, reads: newConvoy(client), store: store, log: log, hub: newHub(), name: uuid.NewString(), now: options.Now, limits: defaultLimits()}
+	s := &Set{client: client, reads: newConvoy(client), writes: newFerry(client), store: store, log: log, hub: newHub(), name: uuid.NewString(), now: options.Now, limits: defaultLimits()}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -128,7 +129,7 @@ func UnknownProjection(field, name string, names []string) error {
 }
 
 func (s *Set) generation(v view, number int) *Generation {
-	return newGeneration(s.client, s.reads, s.log, v, number)
+	return newGeneration(s.client, s.reads, s.writes, s.log, v, number)
 }
 
 // Start makes this process the one that writes the views, if it is not yet. It

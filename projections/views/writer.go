@@ -79,7 +79,7 @@ func (g *Generation) tryTakeOver(ctx context.Context, fence int64) ([]*writer, e
 // move writes a batch and the cursor after it.
 func (w *writer) move(ctx context.Context, b *batch, to Cursor) error {
 	next := to.String()
-	stands, err := b.commit(ctx, w.generation.client, w.stands, next)
+	stands, err := b.commit(ctx, w.generation, w.stands, next)
 	if err != nil {
 		return err
 	}

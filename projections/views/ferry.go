@@ -1,0 +1,165 @@
+package views
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ferry takes the writes of views to Redis, those that wait in one transaction: every
+// transaction takes three round trips, and the views of a slice are done at nearly
+// the same time. Each is written if its own cursor is where it was, whatever the
+// others' are.
+//
+// On a cluster views are on several nodes, and each goes alone.
+type ferry struct {
+	client   redis.UniversalClient
+	together bool
+
+	mu      sync.Mutex
+	under   int // transactions under way
+	waiting []*crossing
+}
+
+// crossing is what changes in one part of a view.
+type crossing struct {
+	cursor        string // its key
+	before, after string // what it is, and will be
+	commands      []*command
+
+	stands string // what it was found to be, if not before; after, if it was written
+	err    error
+	done   chan struct{} // closed when the two above are set
+}
+
+const (
+	ferryTrips = 2           // transactions under way: while one runs, the next is written
+	ferryLoad  = 4 * maxArgs // arguments in one, of more than one crossing
+)
+
+func newFerry(client redis.UniversalClient) *ferry {
+	_, cluster := client.(*redis.ClusterClient)
+	return &ferry{client: client, together: !cluster}
+}
+
+// cross writes, and returns the cursor as it stands then. With an error the outcome is
+// unknown; so it is when ctx ends.
+func (f *ferry) cross(ctx context.Context, c *crossing) (stands string, err error) {
+	if !f.together {
+		f.transact(ctx, []*crossing{c})
+		return c.stands, c.err
+	}
+	c.done = make(chan struct{})
+	f.mu.Lock()
+	f.waiting = append(f.waiting, c)
+	if f.under < ferryTrips {
+		f.under++
+		go f.travel(context.WithoutCancel(ctx))
+	}
+	f.mu.Unlock()
+	select {
+	case <-c.done:
+		return c.stands, c.err
+	case <-ctx.Done():
+		f.leave(c)
+		return "", ctx.Err()
+	}
+}
+
+// leave takes back what has not left yet.
+func (f *ferry) leave(c *crossing) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if i := slices.Index(f.waiting, c); i >= 0 {
+		f.waiting = slices.Delete(f.waiting, i, i+1)
+	}
+}
+
+// travel writes until nobody waits. The client's own time-outs bound how long it takes.
+func (f *ferry) travel(ctx context.Context) {
+	for {
+		f.mu.Lock()
+		n, load := 0, 0
+		for n < len(f.waiting) {
+			for _, c := range f.waiting[n].commands {
+				load += len(c.args)
+			}
+			if n > 0 && load > ferryLoad {
+				break
+			}
+			n++
+		}
+		if n == 0 {
+			f.under--
+			f.mu.Unlock()
+			return
+		}
+		some := slices.Clone(f.waiting[:n])
+		f.waiting = slices.Delete(f.waiting, 0, n)
+		f.mu.Unlock()
+		f.transact(ctx, some)
+		for _, c := range some {
+			close(c.done)
+		}
+	}
+}
+
+// transact writes in one MULTI under WATCH on the cursors, and sets what came of each.
+func (f *ferry) transact(ctx context.Context, some []*crossing) {
+	cursors := make([]string, len(some))
+	for i, c := range some {
+		cursors[i] = c.cursor
+	}
+	err := f.client.Watch(ctx, func(tx *redis.Tx) error {
+		found, err := tx.MGet(ctx, cursors...).Result()
+		if err != nil {
+			return err
+		}
+		var ready []*crossing
+		for i, c := range some {
+			c.stands, _ = found[i].(string) // else there is none: noCursor
+			if c.stands == c.before {
+				ready = append(ready, c)
+			}
+		}
+		if len(ready) == 0 {
+			return nil
+		}
+		return write(ctx, tx, ready)
+	}, cursors...)
+	for _, c := range some {
+		if c.err == nil {
+			c.err = err
+		}
+	}
+}
+
+// write writes crossings in one MULTI. A command that fails, since a key is of a kind
+// that no view makes it, fails its own; any other error is all theirs.
+func write(ctx context.Context, tx *redis.Tx, ready []*crossing) error {
+	commands := make([][]redis.Cmder, len(ready))
+	_, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		for i, c := range ready {
+			for _, command := range c.commands {
+				commands[i] = append(commands[i], p.Do(ctx, command.args...))
+			}
+			commands[i] = append(commands[i], p.Set(ctx, c.cursor, c.after, 0))
+		}
+		return nil
+	})
+	own := false
+	for i, c := range ready {
+		c.stands = c.after
+		for _, command := range commands[i] {
+			if c.err == nil && command.Err() != nil {
+				c.err, own = command.Err(), true
+			}
+		}
+	}
+	if own {
+		return nil
+	}
+	return err
+}
