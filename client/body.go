@@ -114,13 +114,10 @@ func appendField[T string | []byte | jsontext.Value](b []byte, tag byte, value T
 	if len(value) == 0 {
 		return b
 	}
-	b = append(b, tag)
 	if len(value) < 0x80 {
-		b = append(b, byte(len(value)))
-	} else {
-		b = binary.AppendUvarint(b, uint64(len(value)))
+		return append(append(b, tag, byte(len(value))), value...)
 	}
-	return append(b, value...)
+	return append(binary.AppendUvarint(append(b, tag), uint64(len(value))), value...)
 }
 
 // appendStructured writes the fields from path to clock. Few events have these

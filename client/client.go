@@ -31,6 +31,8 @@ type Client struct {
 	cost  histogram
 	day   day
 
+	buffers sync.Pool // of *[]byte, in which records are made
+
 	counts  counters
 	oldest  atomic.Int64          // when the oldest event that waits was recorded, ns since 1970, or 0
 	trouble atomic.Pointer[error] // of the delivery
@@ -44,8 +46,8 @@ type Client struct {
 	closed   bool
 }
 
-// scratchBytes is what most events fit in; a longer one costs an allocation.
-const scratchBytes = 1024
+// bufferBytes is what most events fit in; for longer ones a buffer grows.
+const bufferBytes = 1024
 
 // Open takes the spool, recovers what an earlier process left in it, and begins to
 // deliver. The server need not be there. The errors are those of the configuration
@@ -68,6 +70,10 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{cfg: cfg, spool: s, wake: make(chan struct{}, 1), progress: make(chan struct{})}
+	c.buffers.New = func() any {
+		b := make([]byte, bufferBytes)
+		return &b
+	}
 	c.day.begin(c)
 	d, err := newDelivery(c)
 	if err != nil {
@@ -112,12 +118,14 @@ func (c *Client) guard(ctx context.Context, run func(context.Context)) {
 // refuses is told by Config.OnReject, Stats and the dead-letter file.
 func (c *Client) Record(ctx context.Context, e *Event) error {
 	start := c.cfg.clock.now()
-	var scratch [scratchBytes]byte
-	body, err := c.appendBody(scratch[:0], e, start)
+	buffer, _ := c.buffers.Get().(*[]byte)
+	defer c.buffers.Put(buffer)
+	record, err := c.appendBody((*buffer)[:spool.HeadBytes], e, start)
 	if err != nil {
 		return err
 	}
-	if _, err := c.spool.Append(ctx, start.UnixNano(), body); err != nil {
+	*buffer = record
+	if _, err := c.spool.Append(ctx, start.UnixNano(), record); err != nil {
 		return err
 	}
 	c.cost.add(c.cfg.clock.since(start))

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tradetrail/tradetrail/client/internal/spool"
 	"github.com/tradetrail/tradetrail/domain"
 )
 
@@ -64,14 +65,14 @@ func (d *day) end(c *Client) {
 		Type: TypeCost, OccurredAt: now, EntityType: entitySpool, EntityID: uuidText(c.spool.ID()),
 		Actor: c.cfg.Name, SchemaVersion: domain.SchemaVersion, Data: w.object(),
 	}
-	body, err := c.appendBody(nil, &e, now)
+	record, err := c.appendBody(make([]byte, spool.HeadBytes), &e, now)
 	if err != nil {
 		return // nothing in it can be refused
 	}
 	// The delivery makes the room, so it must not wait for it.
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := c.spool.Append(ctx, now.UnixNano(), body); errors.Is(err, ErrSpoolFull) {
+	if _, err := c.spool.Append(ctx, now.UnixNano(), record); errors.Is(err, ErrSpoolFull) {
 		return
 	}
 	d.since, d.cost, d.before = now, cost, total

@@ -14,11 +14,21 @@ import (
 // appendText writes a member whose value is a string.
 func appendText[T string | []byte](b []byte, name string, value T) ([]byte, error) {
 	b = append(append(append(b, '"'), name...), `":`...)
-	b, err := jsontext.AppendQuote(b, value)
+	b, err := appendString(b, value)
 	if err != nil {
 		return b, domain.Rejectf(domain.CodeInvalid, name, "is not valid UTF-8")
 	}
 	return b, nil
+}
+
+// appendString writes a JSON string. Most need no escape, and are copied.
+func appendString[T string | []byte](b []byte, value T) ([]byte, error) {
+	for i := range len(value) {
+		if c := value[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return jsontext.AppendQuote(b, value)
+		}
+	}
+	return append(append(append(b, '"'), value...), '"'), nil
 }
 
 // appendValue writes a member whose value is JSON already. A line end in it would

@@ -34,9 +34,9 @@ func (w *members) text(name, value string) {
 // quote writes a string. What is no UTF-8 gets replacement characters: a step is
 // not lost over a byte in its reason.
 func (w *members) quote(value string) {
-	b, err := jsontext.AppendQuote(w.b, value)
+	b, err := appendString(w.b, value)
 	if err != nil {
-		b, _ = jsontext.AppendQuote(w.b, toValid(value)) // can't fail any more
+		b, _ = appendString(w.b, toValid(value)) // can't fail any more
 	}
 	w.b = b
 }

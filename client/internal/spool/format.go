@@ -53,15 +53,17 @@ func newID(at int64, sequence, nonce uint64) (id ID) {
 	return id
 }
 
-// putRecord writes everything but the first word, which it returns.
-func putRecord(to []byte, number, sequence uint64, at int64, id ID, body []byte) (word uint32) {
-	n := recordBytes + len(body)
-	binary.LittleEndian.PutUint64(to[8:], sequence)
-	binary.LittleEndian.PutUint64(to[16:], uint64(at)) //nolint:gosec // bits, not a number
-	copy(to[24:], id[:])
-	copy(to[recordBytes:], body)
-	binary.LittleEndian.PutUint32(to[4:], checksum(number, to[8:n]))
-	return kindRecord | uint32(len(body)) //nolint:gosec // at most MaxBody
+// HeadBytes is the room that Append needs before a body.
+const HeadBytes = recordBytes
+
+// putHead completes a record in the caller's buffer, but for its first word, which
+// it returns.
+func putHead(record []byte, number, sequence uint64, at int64, id ID) (word uint32) {
+	binary.LittleEndian.PutUint64(record[8:], sequence)
+	binary.LittleEndian.PutUint64(record[16:], uint64(at)) //nolint:gosec // bits, not a number
+	copy(record[24:], id[:])
+	binary.LittleEndian.PutUint32(record[4:], checksum(number, record[8:]))
+	return kindRecord | uint32(len(record)-recordBytes) //nolint:gosec // at most MaxBody
 }
 
 func checksum(number uint64, data []byte) uint32 {

@@ -197,20 +197,23 @@ func (s *Spool) own() (err error) {
 // ID is the id that the spool got when it was made.
 func (s *Spool) ID() ID { return s.id }
 
-// Append copies body into the spool and returns its sequence; at is now, in
-// nanoseconds since 1970. Records of one goroutine, and of calls one after
-// another, stand in the order of the calls.
+// Append copies a record into the spool and returns its sequence; at is now, in
+// nanoseconds since 1970. The record is HeadBytes, which Append fills in, and the
+// body: it is completed where it was just written, in the processor's cache, and
+// copied once into the mapping, which is not. Records of one goroutine, and of
+// calls one after another, stand in the order of the calls.
 //
 // With a nil error the record survives the process; with SyncEach it is on disk.
 // Append waits only with FullBlock, when there is no room, and with SyncEach, and
 // then no longer than ctx: the error is that of ctx, and in the second case the
 // record is in the spool all the same. With FullDrop a record that finds no room
 // takes its sequence with it, so that the gap is seen.
-func (s *Spool) Append(ctx context.Context, at int64, body []byte) (uint64, error) {
-	if len(body) > MaxBody || headerBytes+aligned(len(body)) > s.cfg.SegmentBytes {
-		return 0, domain.Rejectf(domain.CodeTooLarge, "", "a record of %d bytes does not fit into a segment", len(body))
+func (s *Spool) Append(ctx context.Context, at int64, record []byte) (uint64, error) {
+	body := len(record) - HeadBytes
+	size := aligned(body)
+	if body > MaxBody || headerBytes+size > s.cfg.SegmentBytes {
+		return 0, domain.Rejectf(domain.CodeTooLarge, "", "a record of %d bytes does not fit into a segment", body)
 	}
-	size := aligned(len(body))
 	s.mu.Lock()
 	if s.offset+size > s.cfg.SegmentBytes || s.dropping || s.old || s.closed {
 		if kept, err := s.makeRoom(ctx, at, size); err != nil || !kept {
@@ -221,7 +224,8 @@ func (s *Spool) Append(ctx context.Context, at int64, body []byte) (uint64, erro
 	}
 	sequence := s.sequence
 	place := s.active.data[s.offset : s.offset+size]
-	word := putRecord(place, s.active.number, sequence, at, newID(at, sequence, s.nonce), body)
+	word := putHead(record, s.active.number, sequence, at, newID(at, sequence, s.nonce))
+	copy(place[4:], record[4:])
 	commit(place, word)
 	s.sequence++
 	s.offset += size

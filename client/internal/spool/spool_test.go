@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -41,13 +42,15 @@ func open(t testing.TB, cfg spool.Config) *spool.Spool {
 }
 
 // body is the nth record's.
-func body(n int) []byte { return []byte("record " + strconv.Itoa(n) + " of many, some 40 bytes long") }
+func body(n int) []byte { return record(n)[spool.HeadBytes:] }
+
+func record(n int) []byte { return []byte(strings.Repeat(" ", spool.HeadBytes) + "record " + strconv.Itoa(n) + " of many, some 40 bytes long") }
 
 func fill(t testing.TB, s *spool.Spool, from, to int) {
 	t.Helper()
 	for n := from; n < to; n++ {
 		require.Eventually(t, func() bool {
-			_, err := s.Append(t.Context(), time.Now().UnixNano(), body(n))
+			_, err := s.Append(t.Context(), time.Now().UnixNano(), record(n))
 			if errors.Is(err, spool.ErrFull) {
 				return false
 			}
@@ -167,7 +170,7 @@ func TestSpool_Full(t *testing.T) {
 	t.Run("halt", func(t *testing.T) {
 		t.Parallel()
 		s, kept := untilFull(t, spool.FullHalt)
-		_, err := s.Append(t.Context(), 1, body(0))
+		_, err := s.Append(t.Context(), 1, record(0))
 		require.ErrorIs(t, err, spool.ErrFull)
 		bodies, _ := drain(t, s, true)
 		assert.Equal(t, wanted(0, kept), bodies)
@@ -180,7 +183,7 @@ func TestSpool_Full(t *testing.T) {
 		t.Parallel()
 		s, kept := untilFull(t, spool.FullDrop)
 		for range 50 {
-			_, err := s.Append(t.Context(), 77, body(0))
+			_, err := s.Append(t.Context(), 77, record(0))
 			require.NoError(t, err)
 		}
 		dropped := s.State().Dropped
@@ -204,12 +207,12 @@ func TestSpool_Full(t *testing.T) {
 		s, kept := untilFull(t, spool.FullBlock)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		_, err := s.Append(ctx, 1, body(0))
+		_, err := s.Append(ctx, 1, record(0))
 		require.ErrorIs(t, err, spool.ErrFull)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		appended := make(chan error, 1)
 		go func() {
-			_, err := s.Append(t.Context(), time.Now().UnixNano(), body(kept))
+			_, err := s.Append(t.Context(), time.Now().UnixNano(), record(kept))
 			appended <- err
 		}()
 		bodies, _ := drain(t, s, true)
@@ -229,7 +232,7 @@ func untilFull(t *testing.T, policy spool.Full) (s *spool.Spool, kept int) {
 	for {
 		// Not the disk's pace is tested here, but the bound.
 		require.Eventually(t, func() bool { return s.State().Ready > 0 || s.State().Bytes == cfg.MaxBytes }, time.Minute, time.Millisecond)
-		_, err := s.Append(ctx, time.Now().UnixNano(), body(kept))
+		_, err := s.Append(ctx, time.Now().UnixNano(), record(kept))
 		if err != nil {
 			require.ErrorIs(t, err, spool.ErrFull)
 			break
@@ -259,7 +262,7 @@ func TestSpool_ADiskWithoutRoom(t *testing.T) {
 	n := 0
 	var err error
 	for ; err == nil; n++ {
-		_, err = s.Append(t.Context(), time.Now().UnixNano(), body(n))
+		_, err = s.Append(t.Context(), time.Now().UnixNano(), record(n))
 	}
 	require.ErrorIs(t, err, spool.ErrFull)
 	require.Eventually(t, func() bool { return errors.Is(s.State().Trouble, syscall.ENOSPC) }, time.Minute, time.Millisecond)
@@ -286,7 +289,7 @@ func TestSpool_EachRecordIsOnDiskBeforeAppendReturns(t *testing.T) {
 		go func() {
 			var err error
 			for n := 0; n < 20 && err == nil; n++ {
-				_, err = s.Append(t.Context(), time.Now().UnixNano(), body(g))
+				_, err = s.Append(t.Context(), time.Now().UnixNano(), record(g))
 			}
 			done <- err
 		}()
@@ -311,7 +314,7 @@ func TestSpool_OldRecordsMakeItFull(t *testing.T) {
 	s.Waiting(now.UnixNano())
 	later.Store(int64(2 * time.Hour))
 	require.Eventually(t, func() bool { return s.State().Full }, time.Minute, time.Millisecond)
-	_, err := s.Append(t.Context(), 1, body(10))
+	_, err := s.Append(t.Context(), 1, record(10))
 	require.ErrorIs(t, err, spool.ErrFull)
 	s.Waiting(0)
 	fill(t, s, 10, 20)
