@@ -2,7 +2,6 @@ package client_test
 
 import (
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -79,8 +78,6 @@ func atRate(b *testing.B, c *client.Client, rate int) {
 	took := make([]time.Duration, 0, b.N)
 	b.ReportAllocs()
 	b.ResetTimer()
-	var ru1 syscall.Rusage
-	syscall.Getrusage(0, &ru1)
 	next := time.Now()
 	for range b.N {
 		for time.Now().Before(next) { //nolint:revive // spins: a sleep is coarser than the interval
@@ -99,7 +96,4 @@ func atRate(b *testing.B, c *client.Client, rate int) {
 	b.ReportMetric(at(0.99), "p99-ns")
 	b.ReportMetric(at(0.999), "p99.9-ns")
 	b.ReportMetric(float64(took[len(took)-1]), "max-ns")
-	var ru2 syscall.Rusage
-	syscall.Getrusage(0, &ru2)
-	b.ReportMetric(float64(ru2.Minflt-ru1.Minflt), "minflt")
 }

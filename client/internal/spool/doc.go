@@ -13,7 +13,7 @@
 // A segment is a header page and records, all little-endian:
 //
 //	header  0 "ttspool1"  8 number  16 first sequence  24 created, ns  32 spool id
-//	        48 CRC-32C of the first 48 bytes
+//	        48 size of the file  56 CRC-32C of the first 56 bytes
 //	        64 and 72 the first and last sequence dropped while the segment was the
 //	        last one and full, 80 the moment of the first drop, in ns
 //	record  0 kind and size of the body  4 CRC-32C from 8 on, seeded with the number

@@ -13,7 +13,7 @@ const (
 	recordBytes  = 40 // of a record before its body
 	alignBytes   = 8
 	magic        = "ttspool1"
-	sumAt        = 48
+	sumAt        = 56
 	droppedFrom  = 64
 	droppedTo    = 72
 	droppedSince = 80
@@ -86,6 +86,7 @@ type header struct {
 	number, first uint64
 	created       int64
 	spool         ID
+	size          int64 // of the file
 }
 
 func (h header) put(to []byte) {
@@ -94,6 +95,7 @@ func (h header) put(to []byte) {
 	binary.LittleEndian.PutUint64(to[16:], h.first)
 	binary.LittleEndian.PutUint64(to[24:], uint64(h.created)) //nolint:gosec // bits, not a number
 	copy(to[32:], h.spool[:])
+	binary.LittleEndian.PutUint64(to[48:], uint64(h.size)) //nolint:gosec // not below 0
 	binary.LittleEndian.PutUint32(to[sumAt:], checksum(0, to[:sumAt]))
 }
 
@@ -107,6 +109,7 @@ func parseHeader(page []byte) (h header, ok bool) {
 		number:  binary.LittleEndian.Uint64(page[8:]),
 		first:   binary.LittleEndian.Uint64(page[16:]),
 		created: int64(binary.LittleEndian.Uint64(page[24:])), //nolint:gosec // bits, not a number
+		size:    int64(binary.LittleEndian.Uint64(page[48:])), //nolint:gosec // bits, not a number
 	}
 	copy(h.spool[:], page[32:])
 	return h, true

@@ -46,7 +46,10 @@ func (s *Spool) Reader() (*Reader, error) {
 		}
 	}
 	s.mu.Unlock()
-	return r, r.open(start)
+	err := r.open(start)
+	// What is missing before the first segment there is.
+	r.expect = min(r.expect, max(s.delivered.Load(), 1))
+	return r, err
 }
 
 // Close gives the file up.

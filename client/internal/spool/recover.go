@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // recover takes stock of the segments that are there: which have records, and
@@ -21,6 +23,10 @@ func (s *Spool) recover() error {
 	for _, entry := range entries {
 		if number, ok := segmentNumber(entry.Name()); ok {
 			numbers = append(numbers, number)
+		} else if strings.HasSuffix(entry.Name(), newSuffix) {
+			if err := os.Remove(filepath.Join(s.cfg.Dir, entry.Name())); err != nil {
+				return err
+			}
 		}
 	}
 	slices.Sort(numbers)
@@ -39,17 +45,20 @@ func (s *Spool) recoverSegment(number uint64) error {
 	if err != nil {
 		return err
 	}
+	if h.number != number {
+		h = header{size: s.cfg.SegmentBytes}
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }() // only read
-	first, next, damaged, err := survey(file, number)
+	first, next, damaged, err := survey(file, number, h.size)
 	if err != nil {
 		return err
 	}
 	switch {
-	case h.first != 0 && h.number == number:
+	case h.first != 0:
 		first = h.first
 	case first == 0 && blank && !damaged:
 		return os.Remove(path) // prepared, and never begun
@@ -58,10 +67,11 @@ func (s *Spool) recoverSegment(number uint64) error {
 		s.extents = append(s.extents, extent{number: number, first: s.sequence})
 		s.sequence++
 		return nil
+	default:
+		first = max(first, s.sequence)
 	}
-	first = max(first, s.sequence)
 	s.extents = append(s.extents, extent{number: number, first: first})
-	s.sequence = max(first, next)
+	s.sequence = max(first, next, s.sequence)
 	if damaged {
 		s.sequence++ // at least one is missing
 	}
@@ -69,7 +79,7 @@ func (s *Spool) recoverSegment(number uint64) error {
 }
 
 // readHeader reads a segment's header; what is damaged has number 0. blank says
-// that there are only zeros, or nothing.
+// that there are only zeros in a file with its blocks, as in one that is prepared.
 func readHeader(path string) (h header, blank bool, err error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -80,14 +90,20 @@ func readHeader(path string) (h header, blank bool, err error) {
 	if _, err := io.ReadFull(file, page[:]); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return header{}, false, err
 	}
+	info, err := file.Stat()
+	if err != nil {
+		return header{}, false, err
+	}
 	h, _ = parseHeader(page[:])
-	return h, len(bytes.Trim(page[:], "\x00")) == 0, nil
+	return h, len(bytes.Trim(page[:], "\x00")) == 0 && info.Size() > headerBytes, nil
 }
 
 // survey finds the first sequence in a file and the one after the last, both 0 if
-// there is no record; damaged says that a record which was committed behind the
-// last whole one is not whole. Sequences that were dropped count.
-func survey(file *os.File, number uint64) (first, next uint64, damaged bool, err error) {
+// there is no record; damaged says that behind the last whole record something is
+// not as it was written, so that there may have been more: a record that was
+// committed is not whole, or the file has lost its end. Sequences that were dropped
+// count.
+func survey(file *os.File, number uint64, size int64) (first, next uint64, damaged bool, err error) {
 	t := tape{file: file, number: number, limit: endOfFile}
 	for offset := int64(headerBytes); ; {
 		k, r, after, err := t.look(offset)
@@ -104,7 +120,9 @@ func survey(file *os.File, number uint64) (first, next uint64, damaged bool, err
 		case k == kindPad:
 			offset = after
 			continue
-		case k == kindLimit || k == kindEnd:
+		case k == kindEnd:
+		case k == kindLimit:
+			damaged = t.limit < size
 		default:
 			at, found, err := t.findNext(offset, next)
 			if err != nil {

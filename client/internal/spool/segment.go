@@ -12,7 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const segmentSuffix = ".seg"
+const (
+	segmentSuffix = ".seg"
+	// newSuffix is of a file without all its blocks: a segment is whole from its name on.
+	newSuffix = ".new"
+)
 
 func segmentPath(dir string, number uint64) string {
 	return filepath.Join(dir, fmt.Sprintf("%016d%s", number, segmentSuffix))
@@ -32,6 +36,7 @@ func segmentNumber(name string) (uint64, bool) {
 // whoever holds the spool's mutex, and by nobody once it is sealed.
 type segment struct {
 	number uint64
+	path   string
 	file   *os.File
 	data   []byte       // the mapping
 	head   atomic.Int64 // where the next record goes; what is before it is committed
@@ -42,13 +47,14 @@ type segment struct {
 // createSegment makes a file with all its blocks, on disk, and maps it.
 func createSegment(dir string, number uint64, size int64, allocate func(*os.File, int64) error) (_ *segment, err error) {
 	path := segmentPath(dir, number)
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	unfinished := path + newSuffix
+	file, err := os.OpenFile(unfinished, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("creating a segment: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("preparing %s: %w", path, err), file.Close(), os.Remove(path))
+			err = errors.Join(fmt.Errorf("preparing %s: %w", path, err), file.Close(), os.Remove(unfinished))
 		}
 	}()
 	if err := allocate(file, size); err != nil {
@@ -57,14 +63,18 @@ func createSegment(dir string, number uint64, size int64, allocate func(*os.File
 	if err := file.Sync(); err != nil {
 		return nil, err
 	}
-	if err := syncDir(dir); err != nil {
-		return nil, err
-	}
 	data, err := unix.Mmap(int(file.Fd()), 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, err
 	}
-	g := &segment{number: number, file: file, data: data}
+	if err := os.Rename(unfinished, path); err != nil {
+		return nil, errors.Join(err, unix.Munmap(data))
+	}
+	if err := syncDir(dir); err != nil {
+		unfinished = path
+		return nil, errors.Join(err, unix.Munmap(data))
+	}
+	g := &segment{number: number, path: path, file: file, data: data}
 	g.head.Store(headerBytes)
 	return g, nil
 }
@@ -91,7 +101,7 @@ func (g *segment) sync(to int64) error {
 		return nil
 	}
 	if err := unix.Msync(g.data[from:pageAfter(to)], unix.MS_SYNC); err != nil {
-		return fmt.Errorf("syncing %s: %w", g.file.Name(), err)
+		return fmt.Errorf("syncing %s: %w", g.path, err)
 	}
 	g.synced = to
 	return nil

@@ -290,7 +290,7 @@ func (s *Spool) rotate() {
 // begin makes a prepared segment the active one. The mutex is held, or nobody else
 // knows the spool.
 func (s *Spool) begin(g *segment) {
-	header{number: g.number, first: s.sequence, created: s.cfg.Now().UnixNano(), spool: s.id}.put(g.data)
+	header{number: g.number, first: s.sequence, created: s.cfg.Now().UnixNano(), spool: s.id, size: s.cfg.SegmentBytes}.put(g.data)
 	s.active, s.offset, s.padded, s.dropping = g, headerBytes, headerBytes, false
 	s.extents = append(s.extents, extent{number: g.number, first: s.sequence, live: g})
 }
@@ -408,7 +408,7 @@ func (s *Spool) Close() error {
 	s.keepers.Wait()
 	problems := []error{s.syncNow()}
 	for _, g := range s.ready { // never begun
-		problems = append(problems, g.release(), os.Remove(g.file.Name()))
+		problems = append(problems, g.release(), os.Remove(g.path))
 	}
 	problems = append(problems, s.active.release(), s.mark.file.Sync(), s.mark.file.Close(), s.lock.Close())
 	return errors.Join(problems...)

@@ -44,7 +44,9 @@ func open(t testing.TB, cfg spool.Config) *spool.Spool {
 // body is the nth record's.
 func body(n int) []byte { return record(n)[spool.HeadBytes:] }
 
-func record(n int) []byte { return []byte(strings.Repeat(" ", spool.HeadBytes) + "record " + strconv.Itoa(n) + " of many, some 40 bytes long") }
+func record(n int) []byte {
+	return []byte(strings.Repeat(" ", spool.HeadBytes) + "record " + strconv.Itoa(n) + " of many, some 40 bytes long")
+}
 
 func fill(t testing.TB, s *spool.Spool, from, to int) {
 	t.Helper()
