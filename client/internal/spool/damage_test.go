@@ -55,7 +55,7 @@ func TestSpool_SurvivesAnyDamage(t *testing.T) {
 				missing += e.Gap.To - e.Gap.From + 1
 				continue
 			}
-			n := slices.IndexFunc(bodies(records+1)[last+1:], func(b string) bool { return b == string(e.Body) })
+			n := slices.IndexFunc(bodies(records + 1)[last+1:], func(b string) bool { return b == string(e.Body) })
 			require.GreaterOrEqual(rt, n, 0, "%q is out of order, or never was", e.Body)
 			if n > 0 {
 				require.NotZero(rt, missing, "%d records are missing before %q, and no gap says so", n, e.Body)
