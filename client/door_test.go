@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -156,4 +157,14 @@ func openClient(t testing.TB, cfg client.Config) *client.Client {
 	require.NoError(t, err)
 	t.Cleanup(func() { closeNow(t, c) })
 	return c
+}
+
+// hangUp makes the door cut every request while down is set.
+func hangUp(d *fakeDoor, down *atomic.Bool) {
+	d.fault = func(http.ResponseWriter, *http.Request, []sent) bool {
+		if down.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	}
 }
