@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,9 +19,6 @@ import (
 // SchemaVersion are the server's, and ignored. Data is a JSON object in which money
 // and quantities are strings.
 type Event = domain.Event
-
-// allocator gives a new file of the spool its blocks.
-type allocator = func(*os.File, int64) error
 
 // Client records events. Its methods may be called from any number of goroutines.
 type Client struct {
@@ -64,7 +60,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	s, err := spool.Open(spool.Config{
 		Dir: cfg.Dir, SegmentBytes: cfg.segment, MaxBytes: cfg.MaxBytes, MaxAge: cfg.MaxAge,
 		Sync: syncPolicies[cfg.Sync], Interval: cfg.SyncEvery, Full: fullPolicies[cfg.Full],
-		Now: cfg.clock.now, Log: cfg.Log, Allocate: cfg.allocate,
+		Now: cfg.clock.now, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err

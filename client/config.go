@@ -89,9 +89,8 @@ type Config struct {
 	// Log is for what goes wrong behind Record; nil is silence.
 	Log *slog.Logger
 
-	clock    clock
-	allocate allocator
-	segment  int64
+	clock   clock
+	segment int64
 }
 
 const (

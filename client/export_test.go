@@ -13,9 +13,3 @@ func WithClock(cfg Config, now func() time.Time) Config {
 	cfg.clock = clock{now: now, since: func(t time.Time) time.Duration { return now().Sub(t) }}
 	return cfg
 }
-
-// WithDisk makes allocate give files their blocks.
-func WithDisk(cfg Config, allocate allocator) Config {
-	cfg.allocate = allocate
-	return cfg
-}

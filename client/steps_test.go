@@ -3,6 +3,7 @@ package client_test
 import (
 	"encoding/json"
 	"math"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -112,4 +113,26 @@ func TestClient_SaysWhatItCosts(t *testing.T) {
 	assert.InDelta(t, 100, data["delivered"], 0)
 	assert.Positive(t, data["p99_ns"])
 	assert.Contains(t, data, "dropped")
+}
+
+func TestClient_SaysEachDayWhatItCosts(t *testing.T) {
+	t.Parallel()
+	door := newFakeDoor(t)
+	var later atomic.Int64
+	start := time.Date(2026, 3, 2, 23, 59, 0, 0, time.UTC)
+	c := openClient(t, client.WithClock(client.Config{Dir: t.TempDir(), Server: door.url},
+		func() time.Time { return start.Add(time.Duration(later.Load())) }))
+	record(t, c, 0, 7)
+	flush(t, c)
+	later.Store(int64(time.Hour))
+	require.Eventually(t, func() bool {
+		door.mu.Lock()
+		defer door.mu.Unlock()
+		last := door.events[len(door.events)-1]
+		var data struct {
+			Recorded int    `json:"recorded"`
+			From     string `json:"from"`
+		}
+		return last.Type == string(client.TypeCost) && json.Unmarshal(last.Data, &data) == nil && data.Recorded == 7 && data.From == "2026-03-02T23:59:00Z"
+	}, time.Minute, time.Millisecond)
 }
