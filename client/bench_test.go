@@ -80,7 +80,7 @@ func atRate(b *testing.B, c *client.Client, rate int) {
 	b.ResetTimer()
 	next := time.Now()
 	for range b.N {
-		for time.Now().Before(next) { //nolint:revive // spins: a sleep is coarser than the interval
+		for time.Now().Before(next) { // a sleep is coarser than the interval
 		}
 		start := time.Now()
 		if err := c.Record(b.Context(), &e); err != nil {

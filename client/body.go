@@ -72,7 +72,7 @@ func (c *Client) appendBody(dst []byte, e *Event, now time.Time) ([]byte, error)
 	} else if at.Before(minTime) || !at.Before(maxTime) {
 		return nil, domain.Rejectf(domain.CodeInvalid, "occurred_at", "outside of the years 1970 to 2261")
 	}
-	b := binary.LittleEndian.AppendUint64(dst, uint64(at.UnixNano())) //nolint:gosec // after 1970
+	b := binary.LittleEndian.AppendUint64(dst, uint64(at.UnixNano()))
 	b = appendField(b, tagID, e.ID)
 	b = appendField(b, tagType, string(e.Type))
 	b = appendField(b, tagEntityType, e.EntityType)
@@ -115,7 +115,7 @@ func appendField[T string | []byte | jsontext.Value](b []byte, tag byte, value T
 		return b
 	}
 	if len(value) < 0x80 {
-		return append(append(b, tag, byte(len(value))), value...)
+		return append(append(b, tag, byte(len(value))), value...) //nolint:gosec // below 0x80
 	}
 	return append(binary.AppendUvarint(append(b, tag), uint64(len(value))), value...)
 }
@@ -204,7 +204,7 @@ func appendVersion(b []byte) []byte { return append(b, `,"schema_version":1`...)
 // cutField takes the first field off.
 func cutField(b []byte) (tag byte, value, rest []byte, err error) {
 	size, n := binary.Uvarint(b[1:])
-	if n <= 0 || b[0] == 0 || int(b[0]) >= len(fieldNames) || size > uint64(len(b)-1-n) {
+	if n <= 0 || b[0] == 0 || int(b[0]) >= len(fieldNames) || size > uint64(len(b)-1-n) { //nolint:gosec // Uvarint read n of them
 		return 0, nil, nil, errBody
 	}
 	end := 1 + n + int(size) //nolint:gosec // at most len(b)

@@ -57,7 +57,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("opening the client: %w", err)
 	}
-	s, err := spool.Open(spool.Config{
+	s, err := spool.Open(spool.Config{ //nolint:contextcheck // what is opened outlives ctx, until Close
 		Dir: cfg.Dir, SegmentBytes: cfg.segment, MaxBytes: cfg.MaxBytes, MaxAge: cfg.MaxAge,
 		Sync: syncPolicies[cfg.Sync], Interval: cfg.SyncEvery, Full: fullPolicies[cfg.Full],
 		Now: cfg.clock.now, Log: cfg.Log,
@@ -159,7 +159,7 @@ func (c *Client) Close(ctx context.Context) error {
 	}
 	c.closed = true
 	c.mu.Unlock()
-	c.day.end(c)
+	c.day.end(c) //nolint:contextcheck // it waits for nothing
 	if err := c.Flush(ctx); err != nil {
 		c.cfg.Log.InfoContext(ctx, "events are left in the spool", slog.Uint64("events", c.Stats().Pending), slog.Any("error", err))
 	}

@@ -56,7 +56,7 @@ func (d *delivery) run(ctx context.Context) {
 	idle := time.NewTicker(d.c.cfg.Linger)
 	defer idle.Stop()
 	for attempt := 0; ctx.Err() == nil; {
-		d.c.day.look(d.c)
+		d.c.day.look(d.c) //nolint:contextcheck // it waits for nothing
 		if len(d.batch.items) == 0 {
 			if err := d.batch.fill(d.reader, d.id, func(n uint64) { d.c.counts.damaged.Add(n) }); err != nil {
 				attempt = d.failed(ctx, attempt, err, 0)

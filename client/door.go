@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -101,9 +102,7 @@ func (d *door) post(ctx context.Context, lines []byte, events int) (answer, erro
 	if err != nil {
 		return answer{}, transient(CodeServerRefused, "asking "+d.url, err)
 	}
-	for name, values := range d.header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, d.header)
 	request.Header.Set("Content-Type", "application/x-ndjson")
 	packed := d.coding != CompressNone
 	if packed {

@@ -146,7 +146,7 @@ func (d *fakeDoor) set(change func()) {
 // closeNow closes without waiting for the delivery.
 func closeNow(t testing.TB, c *client.Client) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	assert.NoError(t, c.Close(ctx))
 }

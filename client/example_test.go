@@ -3,7 +3,6 @@ package client_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"net/http/httptest"
 	"os"
 
@@ -18,14 +17,14 @@ func Example() {
 	defer server.Close()
 	dir, err := os.MkdirTemp("", "audit")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 
 	ctx := context.Background()
 	audit, err := client.Open(ctx, client.Config{Dir: dir, Server: server.URL, Name: "oms", Environment: "production"})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	refs := client.Refs{RecommendationID: "rec_1", StrategyID: "momentum", AccountID: "ACC-1", Ticker: "MSFT"}
 	order := refs
@@ -39,11 +38,11 @@ func Example() {
 		client.Position{Side: "long", QuantityBefore: client.Fixed(0, 0), QuantityAfter: client.Fixed(100, 0)}.Event(order),
 	} {
 		if err := audit.Record(ctx, &e); err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 	}
 	if err := audit.Close(ctx); err != nil { // delivers the rest
-		log.Fatal(err)
+		panic(err)
 	}
 	for _, e := range door.got() {
 		fmt.Println(e.Type, string(e.Data))
@@ -61,7 +60,7 @@ func Example() {
 func ExampleConfig_onReject() {
 	_ = client.Config{
 		Dir: "/var/lib/oms/audit", Server: "http://127.0.0.1:8080", Full: client.FullBlock, Sync: client.SyncEach,
-		OnReject: func(r client.Rejection) { log.Printf("event %s: %s: %s", r.EventID, r.Field, r.Message) },
+		OnReject: func(r client.Rejection) { fmt.Printf("event %s: %s: %s\n", r.EventID, r.Field, r.Message) },
 	}
 	// Output:
 }

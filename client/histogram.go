@@ -34,7 +34,7 @@ func (h *histogram) add(d time.Duration) {
 func bucketOf(d time.Duration) int {
 	ns := min(uint64(d), 1<<maxBits-1) //nolint:gosec // not below 0
 	shift := max(bits.Len64(ns)-subBits-1, 0)
-	return shift<<subBits + int(ns>>shift)
+	return shift<<subBits + int(ns>>shift) //nolint:gosec // below 2<<subBits
 }
 
 // upperBound is the longest duration that a bucket counts.

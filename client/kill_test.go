@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-
 	"log/slog"
 	"math/rand/v2"
 	"net/http"

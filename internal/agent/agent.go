@@ -158,7 +158,7 @@ func (a *Agent) events(w http.ResponseWriter, r *http.Request) {
 // derived as the service would: the same body, sent again, is the same events.
 func (a *Agent) identified(item ingest.Item, seen map[[sha256.Size]byte]int) (*client.Event, error) {
 	if item.Err != nil {
-		return ingest.Quarantine("agent:"+a.source, item, a.now()), nil
+		return ingest.Quarantine("agent:"+a.source, item, a.now()), nil //nolint:nilerr // the event keeps the error
 	}
 	event := item.Event
 	if event.ID != "" {

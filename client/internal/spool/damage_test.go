@@ -25,8 +25,7 @@ func TestSpool_SurvivesAnyDamage(t *testing.T) {
 	require.NoError(t, s.Close())
 
 	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp(t.TempDir(), "")
-		require.NoError(rt, err)
+		dir := t.TempDir()
 		require.NoError(rt, os.CopyFS(dir, os.DirFS(pristine)))
 		names, err := filepath.Glob(filepath.Join(dir, "*"))
 		require.NoError(rt, err)
