@@ -284,7 +284,7 @@ func TestSpool_ADiskWithoutRoom(t *testing.T) {
 func TestSpool_EachRecordIsOnDiskBeforeAppendReturns(t *testing.T) {
 	t.Parallel()
 	cfg := config(t.TempDir())
-	cfg.Sync, cfg.Interval = spool.SyncEach, time.Hour
+	cfg.Sync, cfg.Interval, cfg.Full = spool.SyncEach, time.Hour, spool.FullBlock
 	s := open(t, cfg)
 	done := make(chan error, 8)
 	for g := range cap(done) {
@@ -315,12 +315,18 @@ func TestSpool_OldRecordsMakeItFull(t *testing.T) {
 	fill(t, s, 0, 10)
 	s.Waiting(now.UnixNano())
 	later.Store(int64(2 * time.Hour))
-	require.Eventually(t, func() bool { return s.State().Full }, time.Minute, time.Millisecond)
-	_, err := s.Append(t.Context(), 1, record(10))
-	require.ErrorIs(t, err, spool.ErrFull)
+	n := 10
+	require.Eventually(t, func() bool {
+		_, err := s.Append(t.Context(), 1, record(n))
+		if err == nil {
+			n++
+		}
+		return errors.Is(err, spool.ErrFull)
+	}, time.Minute, time.Millisecond)
+	assert.True(t, s.State().Full)
 	s.Waiting(0)
-	fill(t, s, 10, 20)
+	fill(t, s, n, n+10)
 	bodies, gaps := drain(t, s, true)
-	assert.Equal(t, wanted(0, 20), bodies)
+	assert.Equal(t, wanted(0, n+10), bodies)
 	assert.Empty(t, gaps)
 }
