@@ -33,8 +33,10 @@ var allowed = map[string][]string{
 	"internal/backoff":    {},
 	"internal/obs":        {"domain"},
 	"internal/remote":     {"domain", "ingest", "internal/backoff"},
+	"client":              {"domain", "internal/backoff"}, // runs within trading systems
+	"internal/agent":      {"domain", "client", "ingest"},
 	"internal/app":        {"domain", "eventstore", "ingest", "projections", "graph", "internal"},
-	"cmd/tradetrail":      {"domain", "ingest", "internal"},
+	"cmd/tradetrail":      {"domain", "client", "ingest", "internal"},
 	"deploy":              {},
 	"internal/arch":       {},
 	"internal/faulttest":  {}, // for tests only
