@@ -44,7 +44,7 @@ type importOptions struct {
 func newImport(e env) *cobra.Command {
 	o := importOptions{cfg: config.FromEnvironment(e.lookup)}
 	cmd := &cobra.Command{
-		Use:   "import --format lobster|ndjson|csv FILE",
+		Use:   "import --format lobster|ndjson|csv|fix FILE",
 		Short: "Record the events of a file",
 		Long: "Records every event of FILE (- for standard input), in its order, each once: an import that was\n" +
 			"interrupted is run again, and what is recorded already is recognised by its ids.\n\n" +
@@ -59,11 +59,13 @@ func newImport(e env) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.format, "format", "", "format of the file: lobster, ndjson or csv")
+	flags.StringVar(&o.format, "format", "", "format of the file: lobster, ndjson, csv or fix")
 	flags.StringVar(&o.file.Account, "account", "", "account of the events (lobster)")
 	flags.StringVar(&o.file.Strategy, "strategy", "", "strategy of the events (lobster)")
 	flags.StringVar(&o.file.Ticker, "ticker", "", "ticker (lobster; default: from the file's name)")
 	flags.StringVar(&o.file.Date, "date", "", "trading day, YYYY-MM-DD (lobster; default: from the file's name)")
+	flags.StringVar(&o.file.FIX.CompID, "comp-id", "", "our CompID: orders that it sends were routed (fix; default: all were received)")
+	flags.StringVar(&o.file.FIX.OrderPrefix, "order-prefix", "", "what stands before each ClOrdID in order ids (fix)")
 	flags.StringVar(&o.cfg.DataDir, "data-dir", o.cfg.DataDir, "directory of the embedded event store, for an import without a server")
 	serverFlag(cmd, e, &o.server)
 	cmd.MarkFlagsMutuallyExclusive("server", "data-dir")
