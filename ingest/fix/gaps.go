@@ -108,8 +108,12 @@ func (g *gap) fill(from, to int) {
 // from what it says, so that it is noted once.
 func (p parties) noted(t domain.EventType, numbers span, at time.Time) *domain.Event {
 	from, to := "from_seq_num", "to_seq_num"
-	if t == domain.SessionSequenceReset {
+	switch t {
+	case domain.SessionSequenceReset:
 		from, to = "expected_seq_num", "msg_seq_num"
+	case domain.SessionDisconnected:
+		from, to = "expected_seq_num", "next_sender_seq_num"
+	default:
 	}
 	e := &domain.Event{
 		Type: t, OccurredAt: at, SchemaVersion: domain.SchemaVersion, SessionID: p.session(), Actor: p.sender,

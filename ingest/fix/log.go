@@ -15,6 +15,7 @@ import (
 type Log struct {
 	in   io.Reader
 	name string
+	room []byte // what buf is a part of
 	buf  []byte // what was read and not yet given
 	err  error  // of in; io.EOF at the end
 	line int    // of buf's first byte, from 1
@@ -236,9 +237,14 @@ func (l *Log) more() bool {
 	if l.err != nil {
 		return false
 	}
-	l.buf = append(l.buf, make([]byte, logBlock)...)
-	n, err := l.in.Read(l.buf[len(l.buf)-logBlock:])
-	l.buf = l.buf[:len(l.buf)-logBlock+n]
+	if cap(l.buf)-len(l.buf) < logBlock {
+		if len(l.room) < len(l.buf)+2*logBlock {
+			l.room = make([]byte, len(l.buf)+4*logBlock)
+		}
+		l.buf = l.room[:copy(l.room, l.buf)]
+	}
+	n, err := l.in.Read(l.buf[len(l.buf):cap(l.buf)])
+	l.buf = l.buf[:len(l.buf)+n]
 	l.err = err
 	return true
 }

@@ -53,12 +53,17 @@ func NewMapper(o Options) *Mapper {
 // message can be given again then.
 func (m *Mapper) Items(ctx context.Context, p Piece, received time.Time) ([]ingest.Item, error) {
 	if p.Err != nil {
-		return []ingest.Item{{Line: p.Line, Raw: p.Raw, Cut: p.Cut, Err: p.Err}}, nil
+		return rejected(p, p.Err), nil
 	}
 	message, bad := Parse(p.Raw)
 	if bad != nil {
 		return rejected(p, bad), nil
 	}
+	return m.items(ctx, message, p, received)
+}
+
+// items goes on where Parse has ended.
+func (m *Mapper) items(ctx context.Context, message *Message, p Piece, received time.Time) ([]ingest.Item, error) {
 	u := understood{Message: message, row: match(message), who: partiesOf(message), received: received}
 	if bad := u.header(); bad != nil {
 		return rejected(p, bad), nil
@@ -80,7 +85,26 @@ func (m *Mapper) Items(ctx context.Context, p Piece, received time.Time) ([]inge
 }
 
 func rejected(p Piece, err *domain.Error) []ingest.Item {
-	return []ingest.Item{{Line: p.Line, Raw: p.Raw, Err: err}}
+	return []ingest.Item{{Line: p.Line, Raw: unsecret(p.Raw), Cut: p.Cut, Err: err}}
+}
+
+// unsecret takes passwords out of a message that could not be read, or is not of
+// a kind that has any.
+func unsecret(raw []byte) []byte {
+	for _, tag := range []string{"554=", "925="} {
+		at := bytes.Index(raw, []byte(tag))
+		if at <= 0 || raw[at-1] != soh && raw[at-1] != bar {
+			continue
+		}
+		from := at + len(tag)
+		to := bytes.IndexAny(raw[from:], "\x01|\r\n")
+		if to < 0 {
+			to = len(raw) - from
+		}
+		raw = bytes.Clone(raw)
+		copy(raw[from:from+to], bytes.Repeat([]byte{'*'}, to))
+	}
+	return raw
 }
 
 // parties are the two sides of a message.
@@ -342,7 +366,7 @@ func eventID(u understood, part *Message, n int) string {
 		key += " exec " + exec
 	case u.first(tagTransactTime) != nil:
 	default:
-		key += " " + strconv.Itoa(u.number) + " " + u.sent.Format(time.DateOnly)
+		key += " " + strconv.Itoa(u.number) + " " + u.sent.Format(time.RFC3339Nano)
 	}
 	return domain.DeriveID("fix", u.who.way(), key)
 }
