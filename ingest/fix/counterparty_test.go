@@ -60,9 +60,9 @@ func newCounterparty(t testing.TB, initiator bool, port int, beginString string,
 	require.NoError(t, err)
 	var e engine
 	if initiator {
-		e, err = quickfix.NewInitiator(c, quickfix.NewMemoryStoreFactory(), settings, quickfix.NewNullLogFactory())
+		e, err = quickfix.NewInitiator(c, newLockedStores(), settings, quickfix.NewNullLogFactory())
 	} else {
-		e, err = quickfix.NewAcceptor(c, quickfix.NewMemoryStoreFactory(), settings, quickfix.NewNullLogFactory())
+		e, err = quickfix.NewAcceptor(c, newLockedStores(), settings, quickfix.NewNullLogFactory())
 	}
 	require.NoError(t, err)
 	require.NoError(t, e.Start())

@@ -47,7 +47,7 @@ type session struct {
 	gap     *span
 	asked   bool // a resend request is under way
 	askedAt time.Time
-	passed  int  // the lowest number behind next that was sent again; see beyond
+	passed  int // the lowest number behind next that was sent again; see beyond
 	retries int
 	batch   []ingest.Item
 }
