@@ -30,8 +30,7 @@ func (s *Source) accept(ctx context.Context) error {
 		knocking.Wait()
 	}()
 	logons := make(chan *session)
-	ended := make(chan error, 1)
-	knocking.Go(func() { ended <- s.listen(ctx, logons, &knocking) })
+	knocking.Go(func() { s.listen(ctx, logons, &knocking) })
 	for {
 		select {
 		case guest := <-logons:
@@ -42,8 +41,6 @@ func (s *Source) accept(ctx context.Context) error {
 				}
 				s.log.WarnContext(ctx, "the session ended", slog.Any("error", err))
 			}
-		case err := <-ended:
-			return err
 		case <-ctx.Done():
 			return nil
 		}
@@ -51,20 +48,20 @@ func (s *Source) accept(ctx context.Context) error {
 }
 
 // listen lets in, until ctx ends.
-func (s *Source) listen(ctx context.Context, logons chan<- *session, knocking *sync.WaitGroup) error {
+func (s *Source) listen(ctx context.Context, logons chan<- *session, knocking *sync.WaitGroup) {
 	doors := make(chan struct{}, maxKnocking)
 	for attempt := 0; ; attempt++ {
 		conn, err := s.listener.Accept()
 		if ctx.Err() != nil {
 			if err == nil {
-				_ = conn.Close()
+				_ = conn.Close() // too late
 			}
-			return nil
+			return
 		}
 		if err != nil {
 			s.log.WarnContext(ctx, "accepting a connection", slog.Any("error", err))
 			if backoff.Wait(ctx, attempt, firstRetry, mostRetry) != nil {
-				return nil
+				return
 			}
 			continue
 		}

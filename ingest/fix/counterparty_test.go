@@ -3,6 +3,7 @@ package fix_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -45,9 +46,7 @@ func newCounterparty(t testing.TB, initiator bool, port int, beginString string,
 	if beginString == "FIXT.1.1" {
 		global["DefaultApplVerID"] = "9"
 	}
-	for k, v := range more {
-		global[k] = v
-	}
+	maps.Copy(global, more)
 	settings := quickfix.NewSettings()
 	one := quickfix.NewSessionSettings()
 	for k, v := range global {
@@ -126,5 +125,12 @@ func freePort(t testing.TB) int {
 	l, err := new(net.ListenConfig).Listen(context.WithoutCancel(t.Context()), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // of a TCP listener
+	return portOf(t, l.Addr())
+}
+
+func portOf(t testing.TB, at net.Addr) int {
+	t.Helper()
+	tcp, ok := at.(*net.TCPAddr)
+	require.True(t, ok)
+	return tcp.Port
 }

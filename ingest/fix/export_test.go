@@ -32,7 +32,7 @@ func WithOlderNumber(newer, older []byte) []byte {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	read := func(text []byte) *numbers {
 		n := &numbers{}
 		for at := 0; at+numbersBytes <= len(text); at += numbersBytes {

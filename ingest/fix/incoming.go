@@ -18,10 +18,7 @@ func (s *session) take(ctx context.Context, a arrival) error {
 		return fmt.Errorf("reading: %w", a.err)
 	}
 	s.heard, s.tested = a.at, false
-	m, bad := Parse(a.piece.Raw)
-	if a.piece.Err != nil {
-		bad = a.piece.Err
-	}
+	m, bad := a.piece.parse()
 	if bad != nil {
 		// FIX: garbled messages are passed over; the next one shows that a number is
 		// missing. We keep what came.
@@ -165,8 +162,8 @@ func (s *session) onReset(ctx context.Context, m *Message, a arrival) error {
 	if err := s.say(ctx, m, a); err != nil {
 		return err
 	}
-	to, err := wholeNumber(m.first(tagNewSeqNo), maxNumber)
-	if err != nil || to <= s.next {
+	to, _ := wholeNumber(m.first(tagNewSeqNo), maxNumber) // 0 is low, too
+	if to <= s.next {
 		s.log.WarnContext(ctx, "a reset of the numbers to lower ones was not followed", slog.Int("expected", s.next))
 		return nil
 	}

@@ -29,6 +29,14 @@ type Piece struct {
 	Err  *domain.Error
 }
 
+// parse takes the piece apart, or says why it is none.
+func (p *Piece) parse() (*Message, *domain.Error) {
+	if p.Err != nil {
+		return nil, p.Err
+	}
+	return Parse(p.Raw)
+}
+
 const logBlock = 64 << 10
 
 // NewLog reads a log; the name is for errors.

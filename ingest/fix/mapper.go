@@ -52,10 +52,7 @@ func NewMapper(o Options) *Mapper {
 // message came here, zero if nobody knows. The error is that of Origins; the
 // message can be given again then.
 func (m *Mapper) Items(ctx context.Context, p Piece, received time.Time) ([]ingest.Item, error) {
-	if p.Err != nil {
-		return rejected(p, p.Err), nil
-	}
-	message, bad := Parse(p.Raw)
+	message, bad := p.parse()
 	if bad != nil {
 		return rejected(p, bad), nil
 	}

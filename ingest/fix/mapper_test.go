@@ -115,10 +115,11 @@ func TestMapper_EveryRow(t *testing.T) {
 	common := "11=C-1|37=V-1|17=E-2|19=E-1|55=MSFT|54=1|38=100|32=40|31=9|41=C-0|127=A|70=AL-1|45=3|372=8|380=2|7=1|16=0|36=9"
 	seen := map[domain.EventType]bool{}
 	for _, row := range fix.Table() {
-		fields := "35=" + row.MsgType + "|" + common + "|60=20260302-14:30:00"
+		said := []string{"35=" + row.MsgType, common, "60=20260302-14:30:00"}
 		for _, c := range row.When {
-			fields += fmt.Sprintf("|%d=%s", c.Tag, strings.Fields(c.Values)[0])
+			said = append(said, fmt.Sprintf("%d=%s", c.Tag, strings.Fields(c.Values)[0]))
 		}
+		fields := strings.Join(said, "|")
 		if row.Event == fix.UnknownExecution {
 			fields += "|150=Z"
 		}
@@ -299,7 +300,7 @@ func (r remembered) keep(t testing.TB, items []ingest.Item) {
 	for _, item := range items {
 		if e := item.Event; e != nil && e.Type == domain.OrderLinked {
 			data := dataOf(t, e)
-			r[data["linked_client_order_id"].(string)] = data["linked_order_id"].(string) //nolint:forcetypeassert // a test
+			r[fmt.Sprint(data["linked_client_order_id"])] = fmt.Sprint(data["linked_order_id"])
 		}
 	}
 }

@@ -74,7 +74,7 @@ func (n *numbers) set(in, out int) error {
 	binary.BigEndian.PutUint64(one[8:], uint64(in))   //nolint:gosec // not negative
 	binary.BigEndian.PutUint64(one[16:], uint64(out)) //nolint:gosec // not negative
 	binary.BigEndian.PutUint32(one[24:], crc32.ChecksumIEEE(one[:24]))
-	if _, err := n.file.WriteAt(one[:], int64(n.turn%2)*numbersBytes); err != nil { //nolint:gosec // 0 or 1
+	if _, err := n.file.WriteAt(one[:], int64(n.turn%2)*numbersBytes); err != nil {
 		return fmt.Errorf("writing sequence numbers: %w", err)
 	}
 	n.turn++

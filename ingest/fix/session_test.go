@@ -87,7 +87,7 @@ func (h *house) start(cfg fix.Config) (*fix.Source, func()) {
 			cancel()
 			select {
 			case err := <-done:
-				assert.NoError(h.t, err)
+				assert.Nil(h.t, err) //nolint:testifylint // a cleanup goes on
 			case <-time.After(patience):
 				assert.Fail(h.t, "the session does not stop")
 			}
@@ -236,8 +236,6 @@ func newLine(t *testing.T, to string) *line {
 	return l
 }
 
-func (l *line) port() int { return l.listener.Addr().(*net.TCPAddr).Port } //nolint:forcetypeassert // of a TCP listener
-
 func (l *line) serve() {
 	for {
 		in, err := l.listener.Accept()
@@ -312,7 +310,7 @@ func TestSession_CutResentAndDuplicatedIsTheSame(t *testing.T) {
 			port := freePort(t)
 			c := newCounterparty(t, false, port, "FIX.4.4", nil)
 			l := newLine(t, net.JoinHostPort("127.0.0.1", fmt.Sprint(port)))
-			cfg := config(c, fix.Initiator, l.port())
+			cfg := config(c, fix.Initiator, portOf(t, l.listener.Addr()))
 			garbled := 0
 			l.garble = func(b []byte) {
 				if garbled < 5 && random.IntN(20) == 0 {

@@ -122,9 +122,7 @@ func (s *Source) connect(ctx context.Context) error {
 			}
 			s.log.WarnContext(ctx, "the session ended", slog.Any("error", err))
 		}
-		if backoff.Wait(ctx, attempt, firstReconnect, mostReconnect) != nil {
-			break
-		}
+		_ = backoff.Wait(ctx, attempt, firstReconnect, mostReconnect) // the loop sees that ctx has ended
 	}
 	return nil
 }

@@ -14,16 +14,16 @@ func Message(n int, fields string) []byte { return Of("FIX.4.4", n, fields) }
 // Of is Message for another BeginString.
 func Of(beginString string, n int, fields string) []byte {
 	has := func(tag string) bool { return strings.HasPrefix(fields, tag) || strings.Contains(fields, "|"+tag) }
-	header := ""
+	var header strings.Builder
 	kind, rest, _ := strings.Cut(fields, "|")
 	for _, f := range []string{
 		"49=BROKER", "56=FIRM", fmt.Sprint("34=", n), fmt.Sprintf("52=20260302-14:30:%02d.%03d", n/1000%60, n%1000),
 	} {
 		if !has(f[:3]) {
-			header += f + "|"
+			header.WriteString(f + "|")
 		}
 	}
-	body := strings.TrimSuffix(kind+"|"+header+rest, "|") + "|"
+	body := strings.TrimSuffix(kind+"|"+header.String()+rest, "|") + "|"
 	return Finish(beginString, strings.ReplaceAll(body, "|", "\x01"))
 }
 
