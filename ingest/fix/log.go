@@ -129,15 +129,12 @@ func looksLikeFields(line []byte) bool {
 func (l *Log) message() (Piece, error) {
 	for {
 		end, known := frame(l.buf)
-		if known && end == 0 {
-			end, known = l.broken()
-		}
-		if known || l.err != nil && len(l.buf) > 0 {
-			if !known && end == 0 {
-				if end, known = l.broken(); !known {
-					end = len(l.buf)
-				}
+		if end == 0 && (known || l.err != nil) { // it does not tell, or there is no more of it
+			if end, known = l.broken(); !known && l.err != nil {
+				end = len(l.buf)
 			}
+		}
+		if known || l.err != nil {
 			piece := Piece{Line: l.line, Raw: bytes.Clone(bytes.TrimRight(l.buf[:end], "\r\n \t"))}
 			l.drop(end)
 			if l.err != nil && !errors.Is(l.err, io.EOF) && !known {
@@ -222,7 +219,7 @@ func (l *Log) broken() (end int, known bool) {
 	if next := findBegin(l.buf, len(begin)); next >= 0 && (end < 0 || next < end) {
 		end = next
 	}
-	return end, end >= 0
+	return max(end, 0), end >= 0
 }
 
 // findBegin finds the beginning of a message: not the 58=FIX of a text.
