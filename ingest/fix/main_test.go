@@ -7,6 +7,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The counterparty's engine leaves its logon timers behind, waiting for ever.
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/quickfixgo/quickfix.(*stateMachine).Connect.func1"))
+	// The counterparty's engine leaves goroutines behind: logon timers, readers and
+	// writers that wait for a session that has ended.
+	var options []goleak.Option
+	for _, name := range []string{
+		"(*stateMachine).Connect.func1", "readLoop", "writeLoop", "(*session).waitForInSessionTime", "(*Initiator).waitForInSessionTime.func1",
+	} {
+		options = append(options, goleak.IgnoreAnyFunction("github.com/quickfixgo/quickfix."+name))
+	}
+	goleak.VerifyTestMain(m, options...)
 }
