@@ -51,6 +51,7 @@ const (
 	OrderReleased            EventType = "order.released"
 	OrderStatusObserved      EventType = "order.status_observed"
 	OrderDuplicatePrevented  EventType = "order.duplicate_prevented"
+	OrderLinked              EventType = "order.linked" // a ClOrdID that stands for an order with another id
 
 	TradeReported         EventType = "trade.reported"
 	TradeCorrected        EventType = "trade.corrected"
@@ -58,6 +59,10 @@ const (
 	TradeClearingHeld     EventType = "trade.clearing_held"
 	TradeClearingReleased EventType = "trade.clearing_released"
 	TradeDisputed         EventType = "trade.disputed"
+
+	AllocationInstructed   EventType = "allocation.instructed"
+	AllocationAcknowledged EventType = "allocation.acknowledged"
+	AllocationReported     EventType = "allocation.reported"
 
 	PositionOpened  EventType = "position.opened"
 	PositionUpdated EventType = "position.updated"
@@ -76,6 +81,9 @@ const (
 	SessionBusinessRejected EventType = "session.business_rejected"
 	SessionResendRequested  EventType = "session.resend_requested"
 	SessionSequenceReset    EventType = "session.sequence_reset"
+	SessionDisconnected     EventType = "session.disconnected"
+	SessionGapDetected      EventType = "session.gap_detected" // numbers of messages that are missing
+	SessionGapFilled        EventType = "session.gap_filled"   // all of them have come after all
 
 	// InputQuarantined keeps input that could not be understood, as it came.
 	InputQuarantined EventType = "input.quarantined"
@@ -92,11 +100,13 @@ func EventTypes() []EventType {
 		OrderCancelRequested, OrderMassCancelRequested, OrderCancelPending, OrderCancelled, OrderCancelRejected,
 		OrderReplaceRequested, OrderReplacePending, OrderReplaced, OrderReplaceRejected,
 		OrderExpired, OrderDoneForDay, OrderStopped, OrderSuspended, OrderCalculated, OrderRestated,
-		OrderTriggered, OrderLocked, OrderReleased, OrderStatusObserved, OrderDuplicatePrevented,
+		OrderTriggered, OrderLocked, OrderReleased, OrderStatusObserved, OrderDuplicatePrevented, OrderLinked,
 		TradeReported, TradeCorrected, TradeBusted, TradeClearingHeld, TradeClearingReleased, TradeDisputed,
+		AllocationInstructed, AllocationAcknowledged, AllocationReported,
 		PositionOpened, PositionUpdated, PositionClosed,
 		TradingModeChanged, CircuitBreakerTriggered, ConfigChanged, UserLoggedIn, UserAction, AnomalyDetected,
 		SessionLogon, SessionLogout, SessionRejected, SessionBusinessRejected, SessionResendRequested, SessionSequenceReset,
+		SessionDisconnected, SessionGapDetected, SessionGapFilled,
 		InputQuarantined,
 	}
 }

@@ -60,6 +60,10 @@ type Order struct {
 	PricedQty   Decimal             `json:"priced_quantity"`
 	Commission  Decimal             `json:"commission"`
 
+	// Trades are the newest fills that name their execution, oldest first; never
+	// changed in place. What is busted or corrected is looked up here.
+	Trades []Trade `json:"trades,omitempty"`
+
 	Events  int       `json:"events"`
 	Fills   int       `json:"fills"`
 	FirstAt time.Time `json:"first_at"` // earliest and latest occurred_at
@@ -147,6 +151,10 @@ type orderData struct {
 	FillPrice    jsontext.Value `json:"fill_price"`
 	LastPrice    jsontext.Value `json:"last_price"` // FIX 31
 	Commission   jsontext.Value `json:"commission"`
+	CumQuantity  jsontext.Value `json:"cum_quantity"` // FIX 14
+	AvgPrice     jsontext.Value `json:"avg_price"`    // FIX 6
+	ExecID       jsontext.Value `json:"exec_id"`      // FIX 17
+	ExecRefID    jsontext.Value `json:"exec_ref_id"`  // FIX 19
 }
 
 func readOrderData(e *Event) orderData {
@@ -201,7 +209,7 @@ func (o *Order) Apply(e *Event) {
 	setFirst(&o.Account, e.AccountID)
 	setFirst(&o.Strategy, e.StrategyID)
 	setFirst(&o.User, e.UserID)
-	if f := e.Type.Family(); f != "order" {
+	if f := e.Type.Family(); f != "order" && e.Type != TradeBusted && e.Type != TradeCorrected {
 		return
 	}
 	d := readOrderData(e)
@@ -233,12 +241,19 @@ func (o *Order) Apply(e *Event) {
 		if e.OccurredAt.After(o.LastFillAt) {
 			o.LastFillAt = e.OccurredAt
 		}
-		o.fill(e.Type, d.fill())
+		o.fill(e.Type, word(d.ExecID), d.fill())
+	case TradeBusted, TradeCorrected:
+		o.amend(e.Type, d)
 	case OrderReplaced, OrderRestated:
-		if o.Status == StatusPendingReplace {
+		// A good-till-cancelled order that is done for the day is restated when the
+		// next one begins.
+		if o.Status == StatusPendingReplace || o.Status == StatusDoneForDay && e.Type == OrderRestated {
 			o.Status = o.working()
 		}
 		o.advance(StatusNew)
+		if e.Type == OrderRestated {
+			o.take(d) // a split changes what was done, too
+		}
 		if q := number(d.Quantity); q.Valid {
 			o.Quantity = q
 			if o.filled() {
@@ -325,14 +340,14 @@ func (d orderData) fill() Fill {
 	}
 }
 
-func (o *Order) fill(t EventType, f Fill) {
+func (o *Order) fill(t EventType, exec string, f Fill) {
+	if exec != "" && o.trade(exec) >= 0 {
+		return // another witness of the same execution
+	}
 	o.Fills++
 	if f.Quantity.Valid {
-		o.CumQuantity = o.CumQuantity.Add(f.Quantity.Decimal)
-		if f.Price.Valid {
-			o.PricedQty = o.PricedQty.Add(f.Quantity.Decimal)
-			o.CumNotional = o.CumNotional.Add(f.Price.Decimal.Mul(f.Quantity.Decimal))
-		}
+		o.remember(Trade{ID: exec, Quantity: f.Quantity.Decimal, Price: f.Price})
+		o.count(f.Quantity.Decimal, f.Price)
 	} else if t == OrderFilled && o.Quantity.Valid {
 		o.CumQuantity = decimal.Max(o.CumQuantity, o.Quantity.Decimal)
 	}

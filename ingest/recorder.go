@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tradetrail/tradetrail/domain"
@@ -503,7 +505,7 @@ func refused(err error) bool {
 // settle writes the receipt of an event that is durable.
 func (c *call) settle(i int, at entry, status Status) {
 	e := c.items[i].Event
-	if status == Duplicate && !ownQuarantine(e) && at.digest != c.digests[i] {
+	if status == Duplicate && !ownQuarantine(e) && at.digest != c.digests[i] && !saidBefore(e) {
 		c.reject(i, domain.Rejectf(domain.CodeConflict, "event_id",
 			"%.80q is the id of a different event in stream %.80s", e.ID, c.receipts[i].Stream))
 		return
@@ -583,4 +585,19 @@ func (c *call) quarantine() {
 // arrival and says nothing about what arrived.
 func ownQuarantine(e *domain.Event) bool {
 	return e.Type == domain.InputQuarantined && e.Home().Kind == "quarantine"
+}
+
+// saidBefore tells the events of which the sender itself says that they may be a
+// repetition, FIX's PossDup and PossResend: the id says what they are, and number
+// and time of a message that is sent again differ. Such an event is recorded if
+// nobody has recorded it, and a duplicate if somebody has.
+func saidBefore(e *domain.Event) bool {
+	var said struct {
+		PossDup    jsontext.Value `json:"poss_dup"`
+		PossResend jsontext.Value `json:"poss_resend"`
+	}
+	if len(e.Data) == 0 || json.Unmarshal(e.Data, &said) != nil {
+		return false
+	}
+	return said.PossDup.Kind() == 't' || said.PossResend.Kind() == 't'
 }

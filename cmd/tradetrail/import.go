@@ -16,6 +16,7 @@ import (
 
 	"github.com/tradetrail/tradetrail/ingest"
 	"github.com/tradetrail/tradetrail/ingest/file"
+	"github.com/tradetrail/tradetrail/ingest/fix"
 	"github.com/tradetrail/tradetrail/internal/app"
 	"github.com/tradetrail/tradetrail/internal/config"
 	"github.com/tradetrail/tradetrail/internal/obs"
@@ -44,7 +45,7 @@ type importOptions struct {
 func newImport(e env) *cobra.Command {
 	o := importOptions{cfg: config.FromEnvironment(e.lookup)}
 	cmd := &cobra.Command{
-		Use:   "import --format lobster|ndjson|csv FILE",
+		Use:   "import --format lobster|ndjson|csv|fix FILE",
 		Short: "Record the events of a file",
 		Long: "Records every event of FILE (- for standard input), in its order, each once: an import that was\n" +
 			"interrupted is run again, and what is recorded already is recognised by its ids.\n\n" +
@@ -59,11 +60,13 @@ func newImport(e env) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.format, "format", "", "format of the file: lobster, ndjson or csv")
+	flags.StringVar(&o.format, "format", "", "format of the file: lobster, ndjson, csv or fix")
 	flags.StringVar(&o.file.Account, "account", "", "account of the events (lobster)")
 	flags.StringVar(&o.file.Strategy, "strategy", "", "strategy of the events (lobster)")
 	flags.StringVar(&o.file.Ticker, "ticker", "", "ticker (lobster; default: from the file's name)")
 	flags.StringVar(&o.file.Date, "date", "", "trading day, YYYY-MM-DD (lobster; default: from the file's name)")
+	flags.StringVar(&o.file.FIX.CompID, "comp-id", "", "our CompID: orders that it sends were routed (fix; default: all were received)")
+	flags.StringVar(&o.file.FIX.OrderPrefix, "order-prefix", "", "what stands before each ClOrdID in order ids (fix)")
 	flags.StringVar(&o.cfg.DataDir, "data-dir", o.cfg.DataDir, "directory of the embedded event store, for an import without a server")
 	serverFlag(cmd, e, &o.server)
 	cmd.MarkFlagsMutuallyExclusive("server", "data-dir")
@@ -84,13 +87,15 @@ func runImport(ctx context.Context, e env, o importOptions, name string) (err er
 		in = f
 	}
 	o.file.Name = filepath.Base(name)
+	var links lateLinks
+	o.file.FIX.Origins = &links
 	bar := newBar(e.stderr, size)
 	defer func() { err = errors.Join(err, bar.Exit()) }()
-	items, err := file.Open(o.format, io.TeeReader(in, bar), o.file)
+	items, err := file.Open(o.format, io.TeeReader(in, bar), o.file) //nolint:contextcheck // reading asks the local store for links only, which has a patience of its own
 	if err != nil {
 		return usageError{err}
 	}
-	target, closeTarget, err := importTarget(ctx, e, o)
+	target, closeTarget, err := importTarget(ctx, e, o, &links)
 	if err != nil {
 		return err
 	}
@@ -116,8 +121,21 @@ func runImport(ctx context.Context, e env, o importOptions, name string) (err er
 	return err
 }
 
-// importTarget is the server if one answers, else the local event store.
-func importTarget(ctx context.Context, e env, o importOptions) (recorder, func() error, error) {
+// lateLinks are the links of ClOrdIDs in the local event store, once that is open;
+// a server is not asked.
+type lateLinks struct{ links *fix.Links }
+
+// Origin implements fix.Origins.
+func (l *lateLinks) Origin(ctx context.Context, clientOrderID string) (string, error) {
+	if l.links == nil {
+		return "", nil
+	}
+	return l.links.Origin(ctx, clientOrderID)
+}
+
+// importTarget is the server if one answers, else the local event store, where
+// links are then read.
+func importTarget(ctx context.Context, e env, o importOptions, links *lateLinks) (recorder, func() error, error) {
 	client, err := remote.New(o.server)
 	if err != nil {
 		return nil, nil, usageError{err}
@@ -143,6 +161,7 @@ func importTarget(ctx context.Context, e env, o importOptions) (recorder, func()
 	if err != nil {
 		return nil, nil, errors.Join(err, store.Close())
 	}
+	links.links = fix.NewLinks(store.Store)
 	return local, func() error {
 		local.Close(context.WithoutCancel(ctx))
 		return store.Close()

@@ -6,17 +6,19 @@ import (
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/ingest"
+	"github.com/tradetrail/tradetrail/ingest/fix"
 )
 
 // The formats that Open knows.
 const (
 	FormatCSV     = "csv"
+	FormatFIX     = "fix"
 	FormatLobster = "lobster"
 	FormatNDJSON  = "ndjson"
 )
 
 // Options carry what the files don't. Account, Strategy, Ticker and Date are for
-// LOBSTER; rows of the other formats name their own, and nothing is added to
+// LOBSTER, FIX is for FIX; rows of the other formats name their own, and nothing is added to
 // what they say.
 type Options struct {
 	Name     string // base name of the file: for messages, and LOBSTER's naming convention
@@ -24,6 +26,7 @@ type Options struct {
 	Strategy string
 	Ticker   string // empty: from Name
 	Date     string // YYYY-MM-DD, in New York; empty: from Name
+	FIX      fix.Options
 }
 
 // Open reads r in the format of the given name. The sequence can be ranged over
@@ -32,13 +35,15 @@ func Open(format string, r io.Reader, o Options) (iter.Seq2[ingest.Item, error],
 	switch format {
 	case FormatCSV:
 		return CSV(r, o)
+	case FormatFIX:
+		return FIX(r, o), nil
 	case FormatLobster:
 		return Lobster(r, o)
 	case FormatNDJSON:
 		return NDJSON(r, o), nil
 	default:
-		return nil, domain.Rejectf(domain.CodeInvalid, "format", "%q is unknown; known are %s, %s and %s",
-			format, FormatCSV, FormatLobster, FormatNDJSON)
+		return nil, domain.Rejectf(domain.CodeInvalid, "format", "%q is unknown; known are %s, %s, %s and %s",
+			format, FormatCSV, FormatFIX, FormatLobster, FormatNDJSON)
 	}
 }
 

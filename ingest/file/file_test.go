@@ -83,7 +83,7 @@ func TestOpen_Formats(t *testing.T) {
 	}
 	t.Run("unknown", func(t *testing.T) {
 		_, err := file.Open("parquet", strings.NewReader(""), options)
-		require.EqualError(t, err, `format: "parquet" is unknown; known are csv, lobster and ndjson`)
+		require.EqualError(t, err, `format: "parquet" is unknown; known are csv, fix, lobster and ndjson`)
 		assert.Equal(t, domain.ClassRejected, domain.ClassOf(err))
 	})
 }

@@ -1,0 +1,7 @@
+package fix_test
+
+import "context"
+
+type origins map[string]string
+
+func (o origins) Origin(_ context.Context, id string) (string, error) { return o[id], nil }
