@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"crypto/sha256"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -68,9 +67,6 @@ type Clock struct {
 	MaxErrorNs int64  `json:"max_error_ns,omitzero"`
 }
 
-// Encode returns the canonical JSON of the event.
-func (e *Event) Encode() ([]byte, error) { return json.Marshal(e) }
-
 // Decode reads canonical JSON that Encode wrote. It does not judge: what was
 // recorded stays readable. Fields of later versions are skipped.
 func Decode(data []byte) (*Event, error) {
@@ -82,19 +78,6 @@ func Decode(data []byte) (*Event, error) {
 		return nil, Rejectf(CodeMissing, "event_type", "missing")
 	}
 	return &e, nil
-}
-
-// Digest identifies what the source said: the canonical bytes without what the
-// door and the way add (recorded_at, source, path). Two inputs with one id and
-// different digests are two different facts.
-func (e *Event) Digest() ([sha256.Size]byte, error) {
-	said := *e
-	said.RecordedAt, said.Source, said.Path = time.Time{}, "", nil
-	data, err := said.Encode()
-	if err != nil {
-		return [sha256.Size]byte{}, err
-	}
-	return sha256.Sum256(data), nil
 }
 
 // Ref names something that exists before an order does.

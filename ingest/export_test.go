@@ -1,7 +1,7 @@
 package ingest
 
-// WithStreams bounds the streams that the recorder remembers when idle.
-func WithStreams(n int) Option { return func(o *options) { o.streams = n } }
+// WithMemory bounds the bytes for what the recorder remembers of idle streams.
+func WithMemory(bytes int) Option { return func(o *options) { o.memory = bytes } }
 
 // MaxQuarantineRaw is how much of rejected input is kept.
 const MaxQuarantineRaw = maxQuarantineRaw

@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,18 +15,46 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tradetrail/tradetrail/eventstore"
 	"github.com/tradetrail/tradetrail/eventstore/eventstoretest"
 	"github.com/tradetrail/tradetrail/ingest"
 	"github.com/tradetrail/tradetrail/internal/rest"
 )
 
-// BenchmarkEvents_Single is 64 clients that each wait for their event's receipt.
+// BenchmarkEvents_Single is 64 clients that each wait for their event's receipt,
+// beside the same clients and bodies against a server that decodes and answers.
 func BenchmarkEvents_Single(b *testing.B) {
-	store := eventstoretest.OpenStore(b, eventstoretest.OpenNode(b, b.TempDir()), "")
-	recorder, err := ingest.NewRecorder(store, quiet, time.Now, prometheus.NewRegistry())
-	require.NoError(b, err)
-	defer recorder.Close(context.WithoutCancel(b.Context()))
-	server := httptest.NewServer(rest.Events(recorder, quiet))
+	b.Run("echo", func(b *testing.B) {
+		b.ReportMetric(postAll(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var event struct {
+				EventID    string    `json:"event_id"`
+				EventType  string    `json:"event_type"`
+				OccurredAt time.Time `json:"occurred_at"`
+				OrderID    string    `json:"order_id"`
+			}
+			if err := json.NewDecoder(r.Body).Decode(&event); err != nil {
+				w.WriteHeader(http.StatusBadRequest)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(event)
+		})), "events/s")
+	})
+	b.Run("door", func(b *testing.B) {
+		node := eventstoretest.OpenNode(b, b.TempDir())
+		store := eventstore.Over(node.Conn(), quiet)
+		defer store.Close()
+		recorder, err := ingest.NewRecorder(store, quiet, time.Now, prometheus.NewRegistry())
+		require.NoError(b, err)
+		defer recorder.Close(context.WithoutCancel(b.Context()))
+		b.ReportMetric(postAll(b, rest.Events(recorder, quiet)), "events/s")
+	})
+}
+
+// postAll returns how many events a second were answered.
+func postAll(b *testing.B, handler http.Handler) float64 {
+	b.Helper()
+	server := httptest.NewServer(handler)
 	defer server.Close()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
 	defer client.CloseIdleConnections()
@@ -48,5 +77,5 @@ func BenchmarkEvents_Single(b *testing.B) {
 			}
 		}
 	})
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	return float64(b.N) / b.Elapsed().Seconds()
 }
