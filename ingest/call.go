@@ -20,7 +20,7 @@ import (
 
 // call is one Record request, or one piece of a sequence, on its way.
 type call struct {
-	sequence *Sequence
+	sequence *sequence
 	recorder *Recorder
 	ctx      context.Context //nolint:containedctx // of the request
 	items    []Item          // the caller's, who may read them meanwhile
@@ -39,7 +39,7 @@ type fact struct {
 	proposal eventstore.Proposal
 }
 
-func newCall(ctx context.Context, s *Sequence, items []Item) *call {
+func newCall(ctx context.Context, s *sequence, items []Item) *call {
 	c := &call{
 		sequence: s, recorder: s.recorder, ctx: ctx, items: items,
 		facts: make([]fact, len(items)), receipts: make([]Receipt, len(items)),
@@ -497,7 +497,7 @@ func (c *call) quarantine() {
 	}
 	c.recorder.log.InfoContext(c.ctx, "input rejected", slog.String("source", source),
 		slog.Int("rejected", len(rejected)), slog.Int("of", len(c.items)), slog.String("first_code", c.receipts[rejected[0]].Err.Code))
-	q := newCall(c.ctx, &Sequence{recorder: c.recorder, source: source}, kept)
+	q := newCall(c.ctx, &sequence{recorder: c.recorder, source: source}, kept)
 	q.understand()
 	q.appendAll(q.runs())
 	q.pending.Wait()

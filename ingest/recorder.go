@@ -152,7 +152,7 @@ func (r *Recorder) Close(ctx context.Context) {
 // An error means that the outcome of the items without Status is unknown, as
 // when the store is away or ctx ended. Sending the same items again is safe.
 func (r *Recorder) Record(ctx context.Context, source string, items []Item) ([]Receipt, error) {
-	c := newCall(ctx, &Sequence{recorder: r, source: source}, items)
+	c := newCall(ctx, &sequence{recorder: r, source: source}, items)
 	if err := r.prepare(ctx); err != nil {
 		return c.receipts, err
 	}
