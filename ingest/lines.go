@@ -40,18 +40,18 @@ func NewLines(in io.Reader) *Lines { return &Lines{in: in} }
 // then counts for nothing, since nobody knows how it ends.
 func (l *Lines) Next() ([]Item, error) {
 	for {
-		if end := bytes.LastIndexByte(l.held[l.endless:], '\n'); end >= 0 {
-			if items := l.take(l.endless + end + 1); len(items) > 0 {
+		end := l.endless + bytes.LastIndexByte(l.held[l.endless:], '\n') + 1
+		if errors.Is(l.err, io.EOF) {
+			end = len(l.held) // the last line needs no end
+		}
+		if end > l.endless {
+			if items := l.take(end); len(items) > 0 {
 				return items, nil
 			}
 			continue
 		}
 		l.endless = len(l.held)
 		switch {
-		case errors.Is(l.err, io.EOF) && len(l.held) > 0:
-			if items := l.take(len(l.held)); len(items) > 0 {
-				return items, nil
-			}
 		case errors.Is(l.err, io.EOF) && !l.given:
 			l.given = true
 			return []Item{{Line: 1, Err: domain.Rejectf(domain.CodeMalformed, "", "the body is empty")}}, nil

@@ -51,6 +51,8 @@ func (d *Door) stream(w http.ResponseWriter, r *http.Request, body io.Reader, so
 			return
 		}
 		_ = control.EnableFullDuplex() // HTTP/2 always is
+		// Behind a body that is not read to its end, net/http can't go on after this.
+		w.Header().Set("Connection", "close")
 		out = &streamed{w: w, control: control}
 		out.begin()
 	}
@@ -60,6 +62,9 @@ func (d *Door) stream(w http.ResponseWriter, r *http.Request, body io.Reader, so
 	slow := &deadlined{in: body, ctx: reading, control: control, now: d.now}
 	// Reading ends at once, whatever it waits for.
 	defer context.AfterFunc(reading, slow.interrupt)()
+
+	// What was read is recorded, whether its sender is still there or not.
+	recording := context.WithoutCancel(r.Context())
 
 	slices := make(chan slice, 1)
 	calls := make(chan underWay, slicesUnderWay)
@@ -72,7 +77,7 @@ func (d *Door) stream(w http.ResponseWriter, r *http.Request, body io.Reader, so
 	wg.Go(func() {
 		defer close(calls)
 		for s := range slices {
-			calls <- underWay{begin(r.Context(), s.items), s}
+			calls <- underWay{begin(recording, s.items), s}
 		}
 	})
 	for c := range calls {
@@ -116,6 +121,8 @@ func (d *Door) read(ctx context.Context, body *deadlined, to chan<- slice) error
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
+		case errors.Is(err, errStalled):
+			return errStalled
 		case err != nil && context.Cause(ctx) != nil:
 			return context.Cause(ctx)
 		case err != nil:
@@ -147,8 +154,9 @@ type deadlined struct {
 	control *http.ResponseController
 	now     func() time.Time
 
-	mu    sync.Mutex
-	ended bool
+	mu       sync.Mutex
+	deadline time.Time
+	ended    bool
 }
 
 func (d *deadlined) restart() { d.until(d.now().Add(bodyPatience)) }
@@ -161,10 +169,19 @@ func (d *deadlined) until(deadline time.Time) {
 	defer d.mu.Unlock()
 	if d.ctx.Err() != nil {
 		deadline = time.Unix(1, 0)
+	} else {
+		d.deadline = deadline
 	}
 	if !d.ended {
 		_ = d.control.SetReadDeadline(deadline) // where there is none, the server's own counts
 	}
+}
+
+// late reports whether it was our deadline that a Read has met.
+func (d *deadlined) late() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.now().Before(d.deadline)
 }
 
 func (d *deadlined) end() {
@@ -182,7 +199,7 @@ func (d *deadlined) Read(p []byte) (int, error) {
 	switch {
 	case errors.Is(err, io.EOF):
 		d.end()
-	case isTimeout(err) && d.ctx.Err() == nil:
+	case isTimeout(err) && d.late():
 		err = errStalled
 	}
 	return n, err
