@@ -24,6 +24,8 @@ type Options struct {
 	Strategy string
 	Ticker   string // empty: from Name
 	Date     string // YYYY-MM-DD, in New York; empty: from Name
+
+	Mapping *Mapping // of CSV; nil: the header has the names of fields
 }
 
 // Open reads r in the format of the given name. The sequence can be ranged over
