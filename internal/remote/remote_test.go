@@ -350,3 +350,29 @@ func TestNew(t *testing.T) {
 		assert.Equal(t, domain.ClassRejected, domain.ClassOf(err), base)
 	}
 }
+
+func TestRecord_Compressed(t *testing.T) {
+	t.Parallel()
+	sent := make(chan string, 1)
+	client, m := serve(t, func(_ int, w http.ResponseWriter, r *http.Request, next http.Handler) {
+		sent <- r.Header.Get("Content-Encoding")
+		next.ServeHTTP(w, r)
+	})
+	require.NoError(t, client.Compress())
+	receipts, err := client.Record(t.Context(), "file", items(500))
+	require.NoError(t, err)
+	assert.Len(t, receipts, 500)
+	assert.Len(t, m.seen, 500)
+	assert.Equal(t, "zstd", <-sent)
+}
+
+func TestNew_PacksForOtherMachinesOnly(t *testing.T) {
+	t.Parallel()
+	for base, packs := range map[string]bool{
+		"http://127.0.0.1:8080": false, "http://localhost": false, "http://[::1]:1": false, "https://audit.example": true, "http://10.0.0.1": true,
+	} {
+		client, err := remote.New(base)
+		require.NoError(t, err)
+		assert.Equal(t, packs, client.Packs(), base)
+	}
+}
