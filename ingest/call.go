@@ -208,9 +208,9 @@ func (c *call) begin(run run, to chan<- begun) error {
 	b := begun{state: state, run: run}
 	// An append before this one may have failed, on this very stream: what comes
 	// behind it must not be stored before it.
-	if c.sequence.failure() != nil {
+	if err := c.sequence.failure(); err != nil {
 		r.give(b)
-		return nil
+		return err
 	}
 	mark, ok := r.begin()
 	if !ok {

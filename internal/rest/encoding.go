@@ -16,8 +16,8 @@ import (
 // fiftieth; what grows more is made to hurt.
 const (
 	maxRatio  = 200
-	ratioFrom = 16 << 20 // bytes that any body may become
-	maxWindow = 8 << 20  // of zstd: memory for one body
+	ratioFrom = 8 << 20 // bytes that any body may become
+	maxWindow = 8 << 20 // of zstd: memory for one body
 )
 
 // Codes of bodies that can't be decompressed.
