@@ -124,7 +124,7 @@ func (d door) recordedIDs(t testing.TB) map[string]bool {
 func TestStream_ReceiptsInOrderAndTotals(t *testing.T) {
 	t.Parallel()
 	d := open(t)
-	s := d.stream(t, strings.NewReader(orders(0, 3000, 7)+"not json\n\n"+orders(3000, 5000, 7)+orders(0, 1, 7)))
+	s := d.stream(t, strings.NewReader(orders(0, 3000, 300)+"not json\n\n"+orders(3000, 5000, 300)+orders(0, 1, 300)))
 	assert.Equal(t, http.StatusOK, s.response.StatusCode)
 	assert.Equal(t, ndjson, s.response.Header.Get("Content-Type"))
 	receipts, totals := s.all()
@@ -188,11 +188,11 @@ func TestEvents_Compressed(t *testing.T) {
 	t.Parallel()
 	for _, encoding := range []string{"gzip", "zstd"} {
 		d := open(t)
-		receipts, totals := d.stream(t, bytes.NewReader(compressed(t, encoding, orders(0, 2000, 3))), "Content-Encoding", encoding).all()
+		receipts, totals := d.stream(t, bytes.NewReader(compressed(t, encoding, orders(0, 2000, 300))), "Content-Encoding", encoding).all()
 		assert.Len(t, receipts, 2000)
 		assert.True(t, totals.Complete, encoding)
 
-		body := "[" + strings.ReplaceAll(strings.TrimSpace(orders(0, 10, 3)), "\n", ",") + "]"
+		body := "[" + strings.ReplaceAll(strings.TrimSpace(orders(0, 10, 300)), "\n", ",") + "]"
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.url, bytes.NewReader(compressed(t, encoding, body)))
 		require.NoError(t, err)
 		request.Header.Set("Content-Encoding", encoding)
@@ -203,7 +203,7 @@ func TestEvents_Compressed(t *testing.T) {
 		require.NoError(t, json.NewDecoder(response.Body).Decode(&s))
 		assert.Equal(t, 10, s.Duplicate)
 
-		broken := compressed(t, encoding, orders(5000, 9000, 3))
+		broken := compressed(t, encoding, orders(5000, 9000, 300))
 		_, totals = d.stream(t, bytes.NewReader(broken[:len(broken)/2]), "Content-Encoding", encoding).all()
 		assert.False(t, totals.Complete)
 		assert.Equal(t, domain.CodeMalformed, totals.Problem.Code)
@@ -250,7 +250,7 @@ func TestEvents_Bombs(t *testing.T) {
 func TestStream_CutAndSentAgain(t *testing.T) {
 	t.Parallel()
 	d := open(t)
-	body := orders(0, 4000, 5)
+	body := orders(0, 4000, 500)
 	for _, part := range []int{1, 2, 3} {
 		ctx, cancel := context.WithCancel(t.Context())
 		in, out := io.Pipe()
