@@ -25,15 +25,15 @@ type Wait func() ([]Receipt, error)
 // same was said before is counted among the first 50,000 items, then among the
 // next, and so on, so that a sequence of any length takes bounded memory.
 //
-// The error is that of the store, which is asked for the end of the log when the
-// recorder is first used.
-func (r *Recorder) Sequence(ctx context.Context, source string) (Begin, error) {
-	if err := r.prepare(ctx); err != nil {
-		return nil, err
-	}
+// There is no error; whoever guards a recorder has one.
+func (r *Recorder) Sequence(_ context.Context, source string) (Begin, error) {
 	s := &sequence{recorder: r, source: source}
 	return func(ctx context.Context, items []Item) Wait {
 		c := newCall(ctx, s, items)
+		if err := r.prepare(ctx); err != nil {
+			s.fail(err)
+			return func() ([]Receipt, error) { return c.receipts, err }
+		}
 		c.understand()
 		c.appendAll(c.runs()) //nolint:contextcheck // an append outlives the caller who goes away in the middle
 		return c.wait
