@@ -34,7 +34,7 @@ func (p *places) grow() {
 // home is where the search for a hash begins. The hash's 32 bits alone decide, so
 // that a table of any size can be made from another one.
 func (p *places) home(hash32 uint64) int {
-	return int(hash32 * uint64(len(p.slots)) >> 32) //nolint:gosec // below len
+	return int(hash32 * uint64(len(p.slots)) >> 32) // below len
 }
 
 func (p *places) put(slot uint64) {

@@ -3,7 +3,6 @@ package ingest_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -38,9 +37,7 @@ func TestSequence_AnyCuttingGivesTheSame(t *testing.T) {
 	}
 	want := record(t, newRecorder(t, eventstoretest.OpenStore(t, eventstoretest.OpenNode(t, t.TempDir()), "")), items...)
 	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp(t.TempDir(), "")
-		require.NoError(rt, err)
-		r, end := shortLived(t, dir)
+		r, end := shortLived(t, t.TempDir())
 		defer end()
 		begin, err := r.Sequence(t.Context(), "test")
 		require.NoError(rt, err)

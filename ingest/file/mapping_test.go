@@ -123,7 +123,7 @@ func TestMapping_Refused(t *testing.T) {
 	} {
 		_, err := file.ParseMapping(strings.NewReader(mapping))
 		require.Error(t, err, mapping)
-		assert.ErrorContains(t, err, message, mapping)
+		require.ErrorContains(t, err, message, mapping)
 		assert.Equal(t, domain.ClassRejected, domain.ClassOf(err), mapping)
 	}
 	for mapping, header := range map[string]string{
@@ -167,7 +167,7 @@ func TestDecompress(t *testing.T) {
 		r, err := file.Decompress(strings.NewReader(broken))
 		require.NoError(t, err)
 		_, err = io.ReadAll(r)
-		assert.Error(t, err)
+		require.Error(t, err)
 	}
 	assert.Equal(t, "a.csv", file.PlainName("a.csv.gz"))
 	assert.Equal(t, "a.csv", file.PlainName("a.csv.zst"))

@@ -157,7 +157,7 @@ type meteredBody struct {
 	io.Closer
 }
 
-// metered bounds the memory for the bodies of another handler's requests, too.
+// Metered bounds the memory for the bodies of another handler's requests, too.
 func (d *Door) Metered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m, err := d.admission.meter(r.Body, r.ContentLength)

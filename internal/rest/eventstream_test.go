@@ -326,7 +326,7 @@ func hasty() func() time.Time {
 
 func openWith(t testing.TB, stop context.Context, now func() time.Time, wrap func(http.Handler) http.Handler) door { //nolint:revive // t comes first in tests
 	t.Helper()
-	store := eventstore.Over(eventstoretest.OpenNode(t, t.TempDir()).Conn(), quiet)
+	store := eventstore.Over(eventstoretest.OpenNode(t, t.TempDir()).Conn(), quiet) //nolint:contextcheck // stop is not the life of the store
 	recorder, err := ingest.NewRecorder(store, quiet, time.Now, prometheus.NewRegistry())
 	require.NoError(t, err)
 	var handler http.Handler = rest.NewDoor(stop, recorder, rest.DefaultDoorLimits(), quiet, now, prometheus.NewRegistry())
@@ -334,7 +334,7 @@ func openWith(t testing.TB, stop context.Context, now func() time.Time, wrap fun
 		handler = wrap(handler)
 	}
 	server := httptest.NewServer(handler)
-	t.Cleanup(func() {
+	t.Cleanup(func() { //nolint:contextcheck // as above
 		http.DefaultClient.CloseIdleConnections()
 		server.Close()
 		recorder.Close(context.WithoutCancel(t.Context()))
