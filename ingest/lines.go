@@ -40,11 +40,14 @@ func NewLines(in io.Reader) *Lines { return &Lines{in: in} }
 // then counts for nothing, since nobody knows how it ends.
 func (l *Lines) Next() ([]Item, error) {
 	for {
-		end := l.endless + bytes.LastIndexByte(l.held[l.endless:], '\n') + 1
+		end := 0
+		if at := bytes.LastIndexByte(l.held[l.endless:], '\n'); at >= 0 {
+			end = l.endless + at + 1
+		}
 		if errors.Is(l.err, io.EOF) {
 			end = len(l.held) // the last line needs no end
 		}
-		if end > l.endless {
+		if end > 0 {
 			if items := l.take(end); len(items) > 0 {
 				return items, nil
 			}

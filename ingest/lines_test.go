@@ -80,7 +80,9 @@ func TestLines_AnyCuttingGivesTheSame(t *testing.T) {
 		for i := range want {
 			require.Equal(t, want[i].Line, got[i].Line)
 			require.Equal(t, want[i].Err == nil, got[i].Err == nil)
-			require.Equal(t, strings.TrimSpace(string(want[i].Raw)), string(got[i].Raw))
+			if want[i].Err == nil || want[i].Err.Message != "the body is empty" { // white space is not kept
+				require.Equal(t, strings.TrimSpace(string(want[i].Raw)), string(got[i].Raw))
+			}
 			if want[i].Event != nil {
 				require.Equal(t, want[i].Event.OccurredAt, got[i].Event.OccurredAt)
 			}
