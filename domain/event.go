@@ -1,10 +1,8 @@
 package domain
 
 import (
-	"crypto/sha256"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -66,22 +64,6 @@ type Clock struct {
 	Sync       string `json:"sync,omitzero"` // PTP_LOCKED, NTP_SYNCED, BEST_EFFORT, UNRELIABLE
 	OffsetNs   int64  `json:"offset_ns,omitzero"`
 	MaxErrorNs int64  `json:"max_error_ns,omitzero"`
-}
-
-// Encode returns the canonical JSON of the event.
-func (e *Event) Encode() ([]byte, error) { return json.Marshal(e) }
-
-// Digest identifies what the source said: the canonical bytes without what the
-// door and the way add (recorded_at, source, path). Two inputs with one id and
-// different digests are two different facts.
-func (e *Event) Digest() ([sha256.Size]byte, error) {
-	said := *e
-	said.RecordedAt, said.Source, said.Path = time.Time{}, "", nil
-	data, err := said.Encode()
-	if err != nil {
-		return [sha256.Size]byte{}, err
-	}
-	return sha256.Sum256(data), nil
 }
 
 // Ref names something that exists before an order does.

@@ -29,7 +29,7 @@ type Append struct {
 	store    *Store
 	stream   string
 	expected Revision
-	events   []proposed
+	events   []Proposal
 	first    *submission // nil without BatchAppend: nothing sent yet
 	err      error
 }
@@ -41,15 +41,22 @@ type Append struct {
 // holds. Never begin a second append to a stream whose first has not been waited
 // for: if the first is refused, the second may not be.
 func (s *Store) Begin(stream string, expected Revision, events []*domain.Event) *Append {
-	a := &Append{store: s, stream: stream, expected: expected}
+	proposals, err := propose(events)
+	if err != nil {
+		return &Append{err: err}
+	}
+	return s.BeginProposed(stream, expected, proposals)
+}
+
+// BeginProposed is Begin for events that are encoded. They must not be changed.
+func (s *Store) BeginProposed(stream string, expected Revision, events []Proposal) *Append {
+	a := &Append{store: s, stream: stream, expected: expected, events: events}
 	if len(events) == 0 {
 		// Servers answer it with revisions that mean nothing.
 		a.err = domain.Rejectf(domain.CodeMissing, "", "an append without events")
 		return a
 	}
-	if a.events, a.err = propose(events); a.err == nil {
-		a.first = s.batch.submit(stream, expected, a.events)
-	}
+	a.first = s.batch.submit(stream, expected, a.events)
 	return a
 }
 
@@ -90,16 +97,21 @@ func (a *Append) try(ctx context.Context) (Appended, error) {
 	if sent == nil {
 		return a.alone(ctx)
 	}
+	var o batchOutcome
 	select {
-	case o := <-sent.outcome: // comes within the batcher's patience, and when the store is closed
-		if errors.Is(o.err, errNotOffered) {
-			return a.alone(ctx)
+	case o = <-sent.outcome: // is known whether ctx has ended or not
+	default:
+		select {
+		case o = <-sent.outcome: // comes within the batcher's patience, and when the store is closed
+		case <-ctx.Done():
+			sent.givenUp.Store(true)
+			return Appended{}, ctx.Err()
 		}
-		return o.appended, o.err
-	case <-ctx.Done():
-		sent.givenUp.Store(true)
-		return Appended{}, ctx.Err()
 	}
+	if errors.Is(o.err, errNotOffered) {
+		return a.alone(ctx)
+	}
+	return o.appended, o.err
 }
 
 // alone appends through the official client.

@@ -158,7 +158,7 @@ func (b *batcher) close() error {
 // submit queues one append, or returns nil if the server has no BatchAppend. It
 // never blocks: what the server holds back waits in the queue, and whoever
 // submitted it waits for the outcome with a context of its own.
-func (b *batcher) submit(stream string, expected Revision, events []proposed) *submission {
+func (b *batcher) submit(stream string, expected Revision, events []Proposal) *submission {
 	if b.refused.Load() {
 		return nil
 	}
@@ -356,7 +356,7 @@ func (c *batchCall) receive() error {
 }
 
 // encodeBatch is a whole BatchAppendReq.
-func encodeBatch(id uuid.UUID, stream string, expected Revision, events []proposed) []byte {
+func encodeBatch(id uuid.UUID, stream string, expected Revision, events []Proposal) []byte {
 	const perEvent, perRequest = 128, 160 // more than what stands around the payloads
 	size := perRequest + len(stream)
 	for i := range events {

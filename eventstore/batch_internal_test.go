@@ -62,7 +62,7 @@ func TestBatcher_BreaksACallThatOwesAnAnswerForTooLong(t *testing.T) {
 		server := &silentServer{}
 		b := newBatcher(server)
 		begin := time.Now()
-		s := b.submit("order-1", NoStream, []proposed{{id: uuid.New(), eventType: "order.accepted"}})
+		s := b.submit("order-1", NoStream, []Proposal{{id: uuid.New(), eventType: "order.accepted"}})
 		o := <-s.outcome
 		assert.Equal(t, domain.ClassTransient, domain.ClassOf(o.err), "the outcome is unknown: %v", o.err)
 		assert.InDelta(t, callTimeout.Seconds(), time.Since(begin).Seconds(), 2)

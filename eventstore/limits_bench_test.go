@@ -212,9 +212,9 @@ func batchAppends(callers, size int) setUp {
 		data := make([]byte, benchBytes)
 		var count atomic.Uint64
 		return func(caller int) error {
-			events := make([]proposed, size)
+			events := make([]Proposal, size)
 			for i := range events {
-				events[i] = proposed{eventType: "order.accepted", data: data}
+				events[i] = Proposal{eventType: "order.accepted", data: data}
 				binary.BigEndian.PutUint64(events[i].id[8:], count.Add(1))
 			}
 			stream := "order-" + strconv.Itoa(caller)
@@ -237,9 +237,9 @@ func fill(t testing.TB, node *embedded.Node, events int) {
 		data[i] = byte(i*i + i>>3) // so that it doesn't compress to nothing
 	}
 	for i := range events / size {
-		batch := make([]proposed, size)
+		batch := make([]Proposal, size)
 		for j := range batch {
-			batch[j] = proposed{id: uuid.New(), eventType: "order.accepted", data: data}
+			batch[j] = Proposal{id: uuid.New(), eventType: "order.accepted", data: data}
 		}
 		a := &Append{store: store, stream: "order-" + strconv.Itoa(i), expected: NoStream, events: batch}
 		_, err := a.Wait(t.Context())

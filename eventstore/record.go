@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"io"
 	"strings"
 	"time"
 
@@ -48,31 +49,47 @@ func newRecord(e *esdb.RecordedEvent) Record {
 	}
 }
 
-// proposed is an encoded event, ready for either way of appending.
-type proposed struct {
+// Proposal is an encoded event on its way into the store.
+type Proposal struct {
 	id             uuid.UUID
 	eventType      string
 	data, metadata []byte
 }
 
-func propose(events []*domain.Event) ([]proposed, error) {
-	out := make([]proposed, len(events))
+// ID is the event's id in the store.
+func (p *Proposal) ID() uuid.UUID { return p.id }
+
+// Size is what the event takes of the bytes that one append may have, about.
+func (p *Proposal) Size() int { return len(p.data) + len(p.metadata) + len(p.eventType) + 64 }
+
+// Propose encodes an event. What its source said goes to said, as with
+// domain.Event.EncodeTo.
+func Propose(e *domain.Event, said io.Writer) (Proposal, error) {
+	data, err := e.EncodeTo(said)
+	if err != nil {
+		return Proposal{}, domain.Rejectf(domain.CodeInvalid, "", "encoding event %s: %v", e.ID, err)
+	}
+	p := Proposal{id: e.StoreID(), eventType: string(e.Type), data: data}
+	if e.CorrelationID == "" && e.CausationID == "" {
+		return p, nil
+	}
+	// EventStoreDB's own names, so that its $by_correlation_id projection works.
+	p.metadata, err = json.Marshal(struct {
+		Correlation string `json:"$correlationId,omitzero"`
+		Causation   string `json:"$causationId,omitzero"`
+	}{e.CorrelationID, e.CausationID})
+	if err != nil {
+		return Proposal{}, domain.Rejectf(domain.CodeInvalid, "", "encoding metadata of event %s: %v", e.ID, err)
+	}
+	return p, nil
+}
+
+func propose(events []*domain.Event) ([]Proposal, error) {
+	out := make([]Proposal, len(events))
 	for i, e := range events {
-		data, err := e.Encode()
-		if err != nil {
-			return nil, domain.Rejectf(domain.CodeInvalid, "", "encoding event %s: %v", e.ID, err)
-		}
-		out[i] = proposed{id: e.StoreID(), eventType: string(e.Type), data: data}
-		if e.CorrelationID == "" && e.CausationID == "" {
-			continue
-		}
-		// EventStoreDB's own names, so that its $by_correlation_id projection works.
-		out[i].metadata, err = json.Marshal(struct {
-			Correlation string `json:"$correlationId,omitzero"`
-			Causation   string `json:"$causationId,omitzero"`
-		}{e.CorrelationID, e.CausationID})
-		if err != nil {
-			return nil, domain.Rejectf(domain.CodeInvalid, "", "encoding metadata of event %s: %v", e.ID, err)
+		var err error
+		if out[i], err = Propose(e, io.Discard); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil

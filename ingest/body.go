@@ -53,6 +53,7 @@ func ParseBody(body io.Reader, framing Framing) ([]Item, error) {
 		p.lines()
 	case p.at < len(p.raw) && p.raw[p.at] == '[':
 		p.array()
+	case p.alone():
 	default:
 		p.objects()
 	}
@@ -118,6 +119,23 @@ func (p *parser) tooLong() {
 
 func malformed(err error) *domain.Error {
 	return domain.Rejectf(domain.CodeMalformed, "", "malformed JSON: %v", err)
+}
+
+// alone reports whether the body is one event, and takes it then: most are.
+func (p *parser) alone() bool {
+	if p.cut || len(p.raw)-p.at > domain.MaxEventBytes {
+		return false
+	}
+	end := len(p.raw)
+	for end > p.at && isSpace(p.raw[end-1]) {
+		end--
+	}
+	item := Understand(p.lineOf(p.at), p.raw[p.at:end:end])
+	if item.Err != nil {
+		return false
+	}
+	p.items, p.at = []Item{item}, end
+	return true
 }
 
 // lines gives one item per line that is not empty.

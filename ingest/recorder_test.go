@@ -188,7 +188,7 @@ func TestRecord_DuplicatesAcrossLives(t *testing.T) {
 func TestRecord_DuplicatesOfForgottenStreams(t *testing.T) {
 	t.Parallel()
 	store := eventstoretest.OpenStore(t, eventstoretest.OpenNode(t, t.TempDir()), "")
-	r := newRecorder(t, store, ingest.WithStreams(2))
+	r := newRecorder(t, store, ingest.WithMemory(2))
 	var items []ingest.Item
 	for i := range 20 {
 		items = append(items, item(fmt.Sprint("first", i), fmt.Sprint(i), ""), item(fmt.Sprint("second", i), fmt.Sprint(i), ""))
@@ -298,7 +298,7 @@ func TestRecord_ManyCallersExactlyOnce(t *testing.T) {
 			node := eventstoretest.OpenNode(t, t.TempDir())
 			stores := []*eventstore.Store{eventstoretest.OpenStore(t, node, ""), eventstoretest.OpenStore(t, node, "")}
 			// Two recorders: other writers on the same streams at the same time.
-			recorders := []*ingest.Recorder{newRecorder(t, stores[0], ingest.WithStreams(3)), newRecorder(t, stores[1])}
+			recorders := []*ingest.Recorder{newRecorder(t, stores[0], ingest.WithMemory(3)), newRecorder(t, stores[1])}
 			var recorded sync.Map
 			var wg sync.WaitGroup
 			for caller := range 64 {

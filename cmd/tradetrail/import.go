@@ -40,6 +40,7 @@ type importOptions struct {
 	cfg            config.Config
 	dataDirGiven   bool
 	file           file.Options
+	mapping        string
 }
 
 func newImport(e env) *cobra.Command {
@@ -48,7 +49,8 @@ func newImport(e env) *cobra.Command {
 		Use:   "import --format lobster|ndjson|csv|fix FILE",
 		Short: "Record the events of a file",
 		Long: "Records every event of FILE (- for standard input), in its order, each once: an import that was\n" +
-			"interrupted is run again, and what is recorded already is recognised by its ids.\n\n" +
+			"interrupted is run again, and what is recorded already is recognised by its ids.\n" +
+			"FILE may be compressed with gzip or zstd.\n\n" +
 			"The events go to the running server. When none answers, and --server was not given, they go\n" +
 			"straight into the event store of --data-dir.",
 		Example: "  tradetrail import --format lobster --account ACC-1 --strategy mm-1 AAPL_2012-06-21_34200000_37800000_message_50.csv",
@@ -68,6 +70,7 @@ func newImport(e env) *cobra.Command {
 	flags.StringVar(&o.file.FIX.CompID, "comp-id", "", "our CompID: orders that it sends were routed (fix; default: all were received)")
 	flags.StringVar(&o.file.FIX.OrderPrefix, "order-prefix", "", "what stands before each ClOrdID in order ids (fix)")
 	flags.StringVar(&o.cfg.DataDir, "data-dir", o.cfg.DataDir, "directory of the embedded event store, for an import without a server")
+	flags.StringVar(&o.mapping, "mapping", "", "file that says what the columns mean (csv; default: the header names fields)")
 	serverFlag(cmd, e, &o.server)
 	cmd.MarkFlagsMutuallyExclusive("server", "data-dir")
 	return cmd
@@ -86,12 +89,25 @@ func runImport(ctx context.Context, e env, o importOptions, name string) (err er
 		}
 		in = f
 	}
-	o.file.Name = filepath.Base(name)
+	o.file.Name = file.PlainName(filepath.Base(name))
+	if o.mapping != "" {
+		if o.format != file.FormatCSV {
+			return usageError{errors.New("--mapping is for --format csv")}
+		}
+		if o.file.Mapping, err = readMapping(o.mapping); err != nil {
+			return usageError{err}
+		}
+	}
 	var links lateLinks
 	o.file.FIX.Origins = &links
 	bar := newBar(e.stderr, size)
 	defer func() { err = errors.Join(err, bar.Exit()) }()
-	items, err := file.Open(o.format, io.TeeReader(in, bar), o.file) //nolint:contextcheck // reading asks the local store for links only, which has a patience of its own
+	plain, err := file.Decompress(io.TeeReader(in, bar))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", name, err)
+	}
+	defer plain.Close()
+	items, err := file.Open(o.format, plain, o.file) //nolint:contextcheck // reading asks the local store for links only, which has a patience of its own
 	if err != nil {
 		return usageError{err}
 	}
@@ -119,6 +135,19 @@ func runImport(ctx context.Context, e env, o importOptions, name string) (err er
 		err = errRejected
 	}
 	return err
+}
+
+func readMapping(path string) (*file.Mapping, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the mapping: %w", err)
+	}
+	defer func() { _ = f.Close() }() // only read
+	mapping, err := file.ParseMapping(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return mapping, nil
 }
 
 // lateLinks are the links of ClOrdIDs in the local event store, once that is open;

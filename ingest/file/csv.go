@@ -14,14 +14,20 @@ import (
 // maxRowLines bounds how far a quote may stay open.
 const maxRowLines = 1000
 
+// comma separates cells where no mapping says otherwise.
+const comma = ","
+
 // CSV reads comma-separated rows (RFC 4180) under a header of field names: the
 // canonical ones or their aliases of the flat and minimal shapes. A dot nests, as
 // in data.limit_price or previous.shares. Empty cells are absent fields; all
 // others are strings, except times as epoch seconds. The header must have
 // event_type. The sequence can be ranged over once.
 func CSV(r io.Reader, o Options) (iter.Seq2[ingest.Item, error], error) {
-	in := newLines(r, o.Name)
-	first, ok, err := csvRow(in)
+	in, separator := newLines(r, o.Name), comma
+	if o.Mapping != nil {
+		separator = o.Mapping.separator
+	}
+	first, ok, err := csvRow(in, separator)
 	switch {
 	case err != nil:
 		return nil, err
@@ -30,11 +36,23 @@ func CSV(r io.Reader, o Options) (iter.Seq2[ingest.Item, error], error) {
 	case first.err != nil:
 		return nil, headerError(in.name, first.err)
 	}
-	h, bad := parseHeader(first.text)
+	understand, bad := rowMeaning(first.text, o.Mapping)
 	if bad != nil {
 		return nil, headerError(in.name, bad)
 	}
-	return items(func() (row, bool, error) { return csvRow(in) }, h.understand), nil
+	return items(func() (row, bool, error) { return csvRow(in, separator) }, understand), nil
+}
+
+// rowMeaning is what rows under a header mean: by its names, or by a mapping.
+func rowMeaning(text []byte, m *Mapping) (func(row) ingest.Item, *domain.Error) {
+	if m != nil {
+		return m.bind(text)
+	}
+	h, bad := parseHeader(text)
+	if bad != nil {
+		return nil, bad
+	}
+	return h.understand, nil
 }
 
 func headerError(name string, bad *domain.Error) error {
@@ -44,7 +62,7 @@ func headerError(name string, bad *domain.Error) error {
 // csvRow reads one row: lines are joined while a quote is open. When that leads
 // nowhere, the quote was a stray one: its line alone is the bad row, and reading
 // goes on with the line behind it, so one slip can't swallow its successors.
-func csvRow(in *lines) (r row, ok bool, err error) {
+func csvRow(in *lines, separator string) (r row, ok bool, err error) {
 	first, ok, err := in.next()
 	if !ok || first.err != nil || !openQuote(first.text) {
 		return first, ok, err
@@ -53,7 +71,7 @@ func csvRow(in *lines) (r row, ok bool, err error) {
 	if err != nil {
 		return row{}, false, err
 	}
-	if _, bad := splitCells(string(text)); bad == nil {
+	if _, bad := splitCells(string(text), separator); bad == nil {
 		return row{line: first.line, text: text}, true, nil
 	}
 	in.unread = append(ahead, in.unread...)
@@ -86,13 +104,13 @@ func closeQuote(in *lines, text []byte) (joined []byte, ahead []row, err error) 
 func openQuote(line []byte) bool { return bytes.Count(line, []byte{'"'})%2 == 1 }
 
 // splitCells splits a whole row.
-func splitCells(text string) ([]string, *domain.Error) {
+func splitCells(text, separator string) ([]string, *domain.Error) {
 	var cells []string
 	for {
-		cell, rest, more := strings.Cut(text, ",")
+		cell, rest, more := strings.Cut(text, separator)
 		if strings.HasPrefix(text, `"`) {
 			var bad *domain.Error
-			if cell, rest, more, bad = quotedCell(text[1:]); bad != nil {
+			if cell, rest, more, bad = quotedCell(text[1:], separator); bad != nil {
 				return nil, bad
 			}
 		} else if strings.Contains(cell, `"`) {
@@ -107,8 +125,8 @@ func splitCells(text string) ([]string, *domain.Error) {
 }
 
 // quotedCell reads a cell behind its opening quote. It returns what is behind the
-// comma that ends it, and whether there was one.
-func quotedCell(text string) (cell, rest string, more bool, bad *domain.Error) {
+// separator that ends it, and whether there was one.
+func quotedCell(text, separator string) (cell, rest string, more bool, bad *domain.Error) {
 	var unquoted strings.Builder
 	for {
 		part, behind, ok := strings.Cut(text, `"`)
@@ -119,8 +137,8 @@ func quotedCell(text string) (cell, rest string, more bool, bad *domain.Error) {
 		switch {
 		case behind == "":
 			return unquoted.String(), "", false, nil
-		case behind[0] == ',':
-			return unquoted.String(), behind[1:], true, nil
+		case strings.HasPrefix(behind, separator):
+			return unquoted.String(), behind[len(separator):], true, nil
 		case behind[0] == '"':
 			unquoted.WriteByte('"')
 			text = behind[1:]

@@ -40,7 +40,7 @@ func numeric(column string) bool {
 }
 
 func parseHeader(text []byte) (*header, *domain.Error) {
-	cells, bad := splitCells(string(text))
+	cells, bad := splitCells(string(text), comma)
 	if bad != nil {
 		return nil, bad
 	}
@@ -101,7 +101,7 @@ func (h *header) understand(r row) ingest.Item {
 }
 
 func (h *header) parse(r row) ([]byte, *domain.Error) {
-	cells, bad := splitCells(string(r.text))
+	cells, bad := splitCells(string(r.text), comma)
 	if bad != nil {
 		return nil, bad
 	}

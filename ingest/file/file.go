@@ -27,6 +27,7 @@ type Options struct {
 	Ticker   string // empty: from Name
 	Date     string // YYYY-MM-DD, in New York; empty: from Name
 	FIX      fix.Options
+	Mapping  *Mapping // of CSV; nil: the header has the names of fields
 }
 
 // Open reads r in the format of the given name. The sequence can be ranged over

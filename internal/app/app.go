@@ -226,8 +226,9 @@ func (a *App) open() ([]component, error) {
 	if err != nil {
 		return nil, err
 	}
+	events := rest.NewDoor(a.streams, door, rest.DefaultDoorLimits(), a.log, time.Now, a.registry)
 	handler := a.routes(endpoints{
-		events: rest.Events(door, a.log), graphql: graph.NewServer(door, guarded, a.log), graphiql: page,
+		events: events, graphql: events.Metered(graph.NewServer(door, guarded, a.log)), graphiql: page,
 		audit: rest.NewAudit(guarded, a.log, buildVersion(), rest.DefaultAuditLimits()), backup: rest.Backup(makeBackup, a.log), ready: rest.Ready(checks, a.log),
 	})
 	a.handler.Store(&handler)

@@ -25,7 +25,7 @@ func (n *nobody) Decide(_ context.Context, _ authz.Principal, do authz.Action, o
 // Every method that touches what is recorded asks first: behind the guard here is
 // nothing that could answer.
 func TestGuards_AskBeforeAnything(t *testing.T) {
-	harmless := map[string]bool{"Names": true, "Now": true, "Await": true}
+	harmless := map[string]bool{"Names": true, "Now": true, "Await": true, "Available": true}
 	policy := &nobody{}
 	for _, guard := range []any{authz.NewViews(nil, policy), authz.NewRecorder(nil, policy)} {
 		value := reflect.ValueOf(guard)

@@ -10,3 +10,9 @@ const (
 	MaxRequestBytes  = maxRequestBytes
 	MaxRequestEvents = maxRequestEvents
 )
+
+// Compress packs what is recorded, as for a server on another machine.
+func (c *Client) Compress() error { return c.compress() }
+
+// Packs reports whether it does.
+func (c *Client) Packs() bool { return c.pack != nil }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/ingest"
@@ -34,6 +36,7 @@ type Client struct {
 	base     string
 	http     *http.Client
 	patience time.Duration
+	pack     *zstd.Encoder // of what is recorded; nil on this machine, where bytes cost less than packing
 }
 
 // New makes a client; base is such as http://127.0.0.1:8080.
@@ -42,7 +45,21 @@ func New(base string) (*Client, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, domain.Rejectf(domain.CodeInvalid, "server", "%.100q is not a URL such as http://127.0.0.1:8080", base)
 	}
-	return &Client{base: strings.TrimSuffix(base, "/"), http: &http.Client{Timeout: requestTimeout}, patience: defaultPatience}, nil
+	c := &Client{base: strings.TrimSuffix(base, "/"), http: &http.Client{Timeout: requestTimeout}, patience: defaultPatience}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		if err := c.compress(); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// compress packs what is recorded from now on.
+func (c *Client) compress() (err error) {
+	if c.pack, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest)); err != nil {
+		return fmt.Errorf("making the compressor: %w", err)
+	}
+	return nil
 }
 
 // Reachable reports whether there may be a server: only a refused connection says
@@ -212,11 +229,17 @@ func (e *encoder) identified(event *domain.Event) (*domain.Event, error) {
 }
 
 func (c *Client) post(ctx context.Context, source string, body []byte, items []ingest.Item) ([]ingest.Receipt, error) {
+	if c.pack != nil {
+		body = c.pack.EncodeAll(body, nil)
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/v1/events?source="+url.QueryEscape(source), bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", c.base, err)
 	}
 	request.Header.Set("Content-Type", "application/x-ndjson")
+	if c.pack != nil {
+		request.Header.Set("Content-Encoding", "zstd")
+	}
 	raw, err := c.do(request)
 	if domain.ClassOf(err) == domain.ClassTransient {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -40,7 +41,6 @@ type memory struct {
 func (m *memory) Record(_ context.Context, source string, items []ingest.Item) ([]ingest.Receipt, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.requests++
 	m.sources[source] = true
 	out := make([]ingest.Receipt, len(items))
 	for i, item := range items {
@@ -60,12 +60,24 @@ func (m *memory) Record(_ context.Context, source string, items []ingest.Item) (
 	return out, nil
 }
 
+func (m *memory) Sequence(_ context.Context, source string) (ingest.Begin, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.requests++
+	return func(ctx context.Context, items []ingest.Item) ingest.Wait {
+		receipts, err := m.Record(ctx, source, items)
+		return func() ([]ingest.Receipt, error) { return receipts, err }
+	}, nil
+}
+
+func (m *memory) Available() error { return nil }
+
 // serve runs a server whose requests go through wrap first.
 func serve(t *testing.T, wrap func(n int, w http.ResponseWriter, r *http.Request, next http.Handler)) (*remote.Client, *memory) {
 	t.Helper()
 	m := &memory{seen: map[string]uint64{}, sources: map[string]bool{}}
 	mux := http.NewServeMux()
-	mux.Handle("POST /v1/events", rest.Events(m, slog.New(slog.DiscardHandler)))
+	mux.Handle("POST /v1/events", rest.NewDoor(t.Context(), m, rest.DefaultDoorLimits(), slog.New(slog.DiscardHandler), time.Now, prometheus.NewRegistry()))
 	var mu sync.Mutex
 	n := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -336,5 +348,31 @@ func TestNew(t *testing.T) {
 	for _, base := range []string{"", "127.0.0.1:8080", "ftp://h", "http://", "http://%zz", "esdb://h"} {
 		_, err := remote.New(base)
 		assert.Equal(t, domain.ClassRejected, domain.ClassOf(err), base)
+	}
+}
+
+func TestRecord_Compressed(t *testing.T) {
+	t.Parallel()
+	sent := make(chan string, 1)
+	client, m := serve(t, func(_ int, w http.ResponseWriter, r *http.Request, next http.Handler) {
+		sent <- r.Header.Get("Content-Encoding")
+		next.ServeHTTP(w, r)
+	})
+	require.NoError(t, client.Compress())
+	receipts, err := client.Record(t.Context(), "file", items(500))
+	require.NoError(t, err)
+	assert.Len(t, receipts, 500)
+	assert.Len(t, m.seen, 500)
+	assert.Equal(t, "zstd", <-sent)
+}
+
+func TestNew_PacksForOtherMachinesOnly(t *testing.T) {
+	t.Parallel()
+	for base, packs := range map[string]bool{
+		"http://127.0.0.1:8080": false, "http://localhost": false, "http://[::1]:1": false, "https://audit.example": true, "http://10.0.0.1": true,
+	} {
+		client, err := remote.New(base)
+		require.NoError(t, err)
+		assert.Equal(t, packs, client.Packs(), base)
 	}
 }

@@ -8,14 +8,20 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/ingest"
 )
 
-// Recorder is the door for events.
+// Recorder is where events go.
 type Recorder interface {
 	Record(ctx context.Context, source string, items []ingest.Item) ([]ingest.Receipt, error)
+	Sequence(ctx context.Context, source string) (ingest.Begin, error)
+	// Available returns an error while it is of no use to send anything.
+	Available() error
 }
 
 // counts is the body of POST /v1/events.
@@ -23,6 +29,7 @@ type counts struct {
 	Recorded  int       `json:"recorded"`
 	Duplicate int       `json:"duplicate"`
 	Rejected  int       `json:"rejected"`
+	Omitted   int       `json:"omitted,omitzero"` // receipts that are not there, of a long body
 	Receipts  []receipt `json:"receipts"`
 }
 
@@ -43,74 +50,150 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, log *slog.Logger)
 	}{a.problem, a.counts})
 }
 
-type receipt struct {
-	Line     int           `json:"line"` // of the body, from 1
-	EventID  string        `json:"event_id,omitzero"`
-	Status   string        `json:"status,omitzero"` // missing: unknown, send the event again
-	Stream   string        `json:"stream,omitzero"` // of a rejected event: where its bytes are kept
-	Revision *uint64       `json:"revision,omitzero"`
-	Position string        `json:"position,omitzero"`
-	Error    *receiptError `json:"error,omitzero"`
-}
-
-type receiptError struct {
-	Code    string `json:"code"`
-	Field   string `json:"field,omitzero"`
-	Message string `json:"message"`
-}
-
 // maxIgnoredBytes is how much of a body is read behind ingest.MaxBodyBytes.
 const maxIgnoredBytes = 64 << 20
 
-// Events is POST /v1/events: one object, an array of objects, or NDJSON, in any
-// of the input shapes. Every event gets a receipt, in the order of the body; it
-// is durable when the receipt says recorded or duplicate.
+// Door is POST /v1/events: one object, an array of objects, or NDJSON of any
+// length, in any of the input shapes, compressed or not. Every event gets a receipt,
+// in the order of the body; it is durable when the receipt says recorded or duplicate.
 //
 // 200: all recorded. 400, 409, 413, 422: some were rejected (the most severe
-// reason counts), the others are recorded all the same. 415: no JSON. 503: the
-// outcome of receipts without status is unknown; send the body again.
-func Events(recorder Recorder, log *slog.Logger) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		framing, ok := framingOf(r.Header)
-		if !ok {
-			writeProblem(w, r, log, newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type",
-				"send application/json or application/x-ndjson"))
-			return
-		}
-		source, err := sourceOf(r)
-		if err != nil {
-			writeProblem(w, r, log, problemOf(err))
-			return
-		}
-		items, err := ingest.ParseBody(r.Body, framing)
-		if err != nil {
-			if r.Context().Err() == nil {
-				writeProblem(w, r, log, newProblem(http.StatusBadRequest, "unreadable_body", "the body ended early"))
-			}
-			return
-		}
-		// What is too long to be taken is read all the same, within reason: a
-		// client that is cut off while it sends never sees the answer.
-		if _, err := io.CopyN(io.Discard, r.Body, maxIgnoredBytes); err != nil && !errors.Is(err, io.EOF) {
-			log.DebugContext(r.Context(), "the rest of a body could not be read", slog.Any("error", err))
-		}
-		receipts, err := recorder.Record(r.Context(), source, items)
-		out := answer{problem: problem{Status: http.StatusOK}, counts: counts{Receipts: make([]receipt, len(receipts))}}
-		for i, rec := range receipts {
-			out.add(i, rec)
-		}
-		if err != nil {
-			log.WarnContext(r.Context(), "recording was interrupted", slog.Any("error", err))
-			out.problem = problemOf(err)
-			if out.problem.Status == http.StatusServiceUnavailable {
-				out.problem.Detail += "; try again, repeated events are recognised"
-			}
-		}
-		out.write(w, r, log)
-	})
+// reason counts), the others are recorded all the same. 415: no JSON, or an unknown
+// encoding. 429, 503 before anything was read: come again. 503: the outcome of
+// receipts without status is unknown; send the body again.
+//
+// NDJSON is recorded as it comes. Whoever accepts NDJSON gets the receipts as NDJSON,
+// while the body is still being sent; see stream.
+type Door struct {
+	recorder  Recorder
+	log       *slog.Logger
+	admission *admission
+	now       func() time.Time
+	stop      context.Context //nolint:containedctx // the server's stop, which streams learn of
 }
 
-func (a *answer) add(i int, r ingest.Receipt) {
+// NewDoor makes the handler. Streams end when stop does; now is the clock of their
+// deadlines.
+func NewDoor(stop context.Context, recorder Recorder, limits DoorLimits, log *slog.Logger, now func() time.Time, reg prometheus.Registerer) *Door {
+	return &Door{recorder: recorder, log: log, admission: newAdmission(limits, reg), now: now, stop: stop}
+}
+
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	framing, ok := framingOf(r.Header)
+	if !ok {
+		writeProblem(w, r, d.log, newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type",
+			"send application/json or application/x-ndjson"))
+		return
+	}
+	source, err := sourceOf(r)
+	if err != nil {
+		writeProblem(w, r, d.log, problemOf(err))
+		return
+	}
+	body, err := decoded(r)
+	if err != nil {
+		w.Header().Set("Accept-Encoding", acceptEncoding)
+		writeProblem(w, r, d.log, problemOf(err))
+		return
+	}
+	defer func() { _ = body.Close() }() // nothing was written to it
+	leave, err := d.admission.enter(r.Context(), d.recorder.Available)
+	if err != nil {
+		writeProblem(w, r, d.log, problemOf(err))
+		return
+	}
+	defer leave()
+	if framing == ingest.FramingLines {
+		d.stream(w, r, body, source)
+		return
+	}
+	d.whole(w, r, body, framing, source)
+}
+
+// whole reads a body of JSON, then records it.
+func (d *Door) whole(w http.ResponseWriter, r *http.Request, body io.Reader, framing ingest.Framing, source string) {
+	m, err := d.admission.meter(body, r.ContentLength)
+	defer m.give()
+	if err != nil {
+		writeProblem(w, r, d.log, problemOf(err))
+		return
+	}
+	items, err := ingest.ParseBody(m, framing)
+	if err != nil {
+		if r.Context().Err() == nil {
+			writeProblem(w, r, d.log, unreadable(err))
+		}
+		return
+	}
+	// What is too long to be taken is read all the same, within reason: a
+	// client that is cut off while it sends never sees the answer.
+	if _, err := io.CopyN(io.Discard, r.Body, maxIgnoredBytes); err != nil && !errors.Is(err, io.EOF) {
+		d.log.DebugContext(r.Context(), "the rest of a body could not be read", slog.Any("error", err))
+	}
+	receipts, err := d.recorder.Record(r.Context(), source, items)
+	out := answer{problem: problem{Status: http.StatusOK}, counts: counts{Receipts: make([]receipt, 0, len(receipts))}}
+	out.add(receipts)
+	out.interrupted(r, err, d.log)
+	out.write(w, r, d.log)
+}
+
+// unreadable is the problem of a body that could not be read to its end.
+func unreadable(err error) problem {
+	if _, ours := errors.AsType[*domain.Error](err); ours {
+		return problemOf(err)
+	}
+	return newProblem(http.StatusBadRequest, "unreadable_body", "the body ended early")
+}
+
+// interrupted makes err, if there is one, the problem of the answer.
+func (a *answer) interrupted(r *http.Request, err error, log *slog.Logger) {
+	if err == nil {
+		return
+	}
+	log.WarnContext(r.Context(), "recording was interrupted", slog.Any("error", err))
+	a.problem = problemOf(err)
+	if a.problem.Status == http.StatusServiceUnavailable {
+		a.problem.Detail += "; try again, repeated events are recognised"
+	}
+}
+
+// The receipts that one answer has: of a body up to these bounds all, of a longer
+// one those of what was rejected.
+const (
+	maxReceipts = ingest.MaxBodyEvents
+	maxRejected = 1000
+)
+
+// add adds receipts in their order.
+func (a *answer) add(receipts []ingest.Receipt) {
+	for i := range receipts {
+		out := a.tally(&receipts[i])
+		if a.counts.Omitted == 0 && len(a.counts.Receipts) == maxReceipts {
+			a.omit()
+		}
+		long := a.counts.Omitted > 0
+		if long && (out.Error == nil || len(a.counts.Receipts) >= maxRejected) {
+			a.counts.Omitted++
+			continue
+		}
+		a.counts.Receipts = append(a.counts.Receipts, out)
+	}
+}
+
+// omit leaves only receipts of what was rejected.
+func (a *answer) omit() {
+	var kept []receipt
+	for _, r := range a.counts.Receipts {
+		if r.Error != nil && len(kept) < maxRejected {
+			kept = append(kept, r)
+		}
+	}
+	a.counts.Omitted = max(1, len(a.counts.Receipts)-len(kept))
+	a.counts.Receipts = kept
+}
+
+// tally counts one receipt and makes it HTTP's.
+func (a *answer) tally(r *ingest.Receipt) receipt {
 	out := receipt{Line: r.Line, EventID: r.EventID, Status: string(r.Status)}
 	if r.Status != "" {
 		revision := r.Revision
@@ -130,7 +213,7 @@ func (a *answer) add(i int, r ingest.Receipt) {
 	if r.Err != nil {
 		out.Error = &receiptError{Code: r.Err.Code, Field: r.Err.Field, Message: r.Err.Message}
 	}
-	a.counts.Receipts[i] = out
+	return out
 }
 
 // severity orders the statuses of a body in which events fail for different

@@ -50,12 +50,16 @@ func open(t testing.TB, opts ...ingest.Option) door {
 	recorder, err := ingest.NewRecorder(store, quiet, time.Now, prometheus.NewRegistry(), opts...)
 	require.NoError(t, err)
 	t.Cleanup(func() { recorder.Close(context.WithoutCancel(t.Context())) })
-	server := httptest.NewServer(rest.Events(recorder, quiet))
+	server := httptest.NewServer(newDoor(recorder))
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
 		server.Close()
 	})
 	return door{url: server.URL, store: store, proxy: proxy}
+}
+
+func newDoor(recorder rest.Recorder) *rest.Door {
+	return rest.NewDoor(context.Background(), recorder, rest.DefaultDoorLimits(), quiet, time.Now, prometheus.NewRegistry())
 }
 
 // said is an answer of the door, as a client reads it.
@@ -207,7 +211,7 @@ func TestEvents_BodyOf20MiB(t *testing.T) {
 	d := open(t)
 	padded := event("a", "") + strings.Repeat(" ", 100<<10) + "\n"
 	body := padded + strings.Repeat(padded, 20<<20/len(padded))
-	s := d.post(t, "", ndjson, body)
+	s := d.post(t, "", "application/json", body)
 	assert.Equal(t, http.StatusRequestEntityTooLarge, s.http.StatusCode)
 	assert.Equal(t, domain.CodeTooLarge, s.Code)
 	assert.Equal(t, 1, s.Recorded, "what fits is recorded")
@@ -215,6 +219,10 @@ func TestEvents_BodyOf20MiB(t *testing.T) {
 	last := s.Receipts[len(s.Receipts)-1]
 	assert.Equal(t, domain.CodeTooLarge, last.Error.Code)
 	assert.Equal(t, ingest.MaxBodyBytes/len(padded)+1, last.Line, "the sender learns where to go on")
+
+	s = d.post(t, "", ndjson, body)
+	assert.Equal(t, http.StatusOK, s.http.StatusCode, "NDJSON may be of any length")
+	assert.Len(t, s.Receipts, len(body)/len(padded))
 
 	s = d.post(t, "", "application/json", `{"event_type":"`+strings.Repeat("x", 20<<20)+`"}`)
 	assert.Equal(t, http.StatusRequestEntityTooLarge, s.http.StatusCode)
@@ -342,17 +350,31 @@ func TestEvents_BodyEndsEarly(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	// A body shorter than it says it is, over a connection of our own.
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(d.url, "http://"))
-	require.NoError(t, err)
-	defer conn.Close()
-	_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: 1000\r\n\r\n%s\n", ndjson, event("a", ""))
-	require.NoError(t, err)
-	require.NoError(t, conn.(*net.TCPConn).CloseWrite()) //nolint:errcheck // it is one
-	_, err = io.ReadAll(conn)
-	require.NoError(t, err)
-	head, err := d.store.Head(t.Context())
-	require.NoError(t, err)
-	assert.True(t, head.IsZero(), "nothing of half a body is recorded: its end may be half an event")
+	half := event("b", "")[:40]
+	for _, contentType := range []string{"application/json", ndjson} {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(d.url, "http://"))
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: 1000\r\n\r\n%s\n%s", contentType, event("a", ""), half)
+		require.NoError(t, err)
+		require.NoError(t, conn.(*net.TCPConn).CloseWrite()) //nolint:errcheck // it is one
+		_, err = io.ReadAll(conn)
+		require.NoError(t, err)
+		if contentType != ndjson {
+			head, err := d.store.Head(t.Context())
+			require.NoError(t, err)
+			assert.True(t, head.IsZero(), "nothing of half a body is recorded: its end may be half an event")
+		}
+	}
+	recorded := 0
+	for r, err := range d.store.Forwards(t.Context(), domain.Position{}, 1<<40) {
+		require.NoError(t, err)
+		if !r.System() {
+			recorded++
+			assert.Equal(t, "order-o1", r.Stream, "half a line is not even bad input")
+		}
+	}
+	assert.LessOrEqual(t, recorded, 1, "of NDJSON whole lines may be recorded")
 }
 
 type stub struct {
@@ -363,6 +385,14 @@ type stub struct {
 func (s stub) Record(context.Context, string, []ingest.Item) ([]ingest.Receipt, error) {
 	return s.receipts, s.err
 }
+
+func (s stub) Sequence(context.Context, string) (ingest.Begin, error) {
+	return func(context.Context, []ingest.Item) ingest.Wait {
+		return func() ([]ingest.Receipt, error) { return s.receipts, s.err }
+	}, nil
+}
+
+func (s stub) Available() error { return nil }
 
 // What a problem document says of errors, and what it must not say.
 func TestEvents_Problems(t *testing.T) {
@@ -387,7 +417,7 @@ func TestEvents_Problems(t *testing.T) {
 			t.Parallel()
 			w := httptest.NewRecorder()
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/events", strings.NewReader(event("a", "")))
-			rest.Events(stub{unknown, tc.err}, quiet).ServeHTTP(w, r)
+			newDoor(stub{unknown, tc.err}).ServeHTTP(w, r)
 			assert.Equal(t, tc.status, w.Code)
 			assert.Equal(t, tc.retryAfter, w.Header().Get("Retry-After"))
 			var s said
@@ -423,7 +453,7 @@ func TestEvents_MostSevereRejectionCounts(t *testing.T) {
 	} {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/events", strings.NewReader(event("a", "")))
-		rest.Events(stub{tc.receipts, nil}, quiet).ServeHTTP(w, r)
+		newDoor(stub{tc.receipts, nil}).ServeHTTP(w, r)
 		assert.Equal(t, tc.status, w.Code)
 	}
 }

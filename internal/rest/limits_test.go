@@ -283,7 +283,7 @@ func TestRouted_RefusesWithProblems(t *testing.T) {
 // A browser sends what has no type for any page, without asking first.
 func TestEvents_WithoutATypeNotFromBrowsers(t *testing.T) {
 	t.Parallel()
-	handler := rest.Events(stub{}, quiet)
+	handler := newDoor(stub{})
 	for header, want := range map[string]int{"Origin": 415, "Sec-Fetch-Site": 415, "X-Other": 200} {
 		r, w := httptest.NewRequest(http.MethodPost, "/v1/events", strings.NewReader("{}")), httptest.NewRecorder()
 		r.Header.Set(header, "none")

@@ -86,6 +86,17 @@ func (s *spec) check(t testing.TB, method, path string, r reply) {
 		require.Contains(t, response["content"], media, "%s %s: %d", method, template, r.status)
 		pointer := at + "/content/" + escaped(media) + "/schema"
 		switch {
+		case media == ndjsonType && path == "/v1/events":
+			receipts, last := bytes.Lines(r.body), bytes.LastIndexByte(bytes.TrimSpace(r.body), '\n')+1
+			at := 0
+			for line := range receipts {
+				pointer = "/components/schemas/Receipt"
+				if at == last {
+					pointer = "/components/schemas/Totals"
+				}
+				s.validate(t, pointer, line)
+				at += len(line)
+			}
 		case media == ndjsonType:
 			pointer = "/components/schemas/Event"
 			if strings.HasPrefix(path, "/audit/chain/") {
@@ -116,7 +127,9 @@ func TestOpenAPI_DescribesWhatThereIs(t *testing.T) {
 	t.Parallel()
 	s := readSpec(t)
 	var served, described []string
-	for _, e := range rest.NewAudit(nil, quiet, "v1", rest.DefaultAuditLimits()).Endpoints() {
+	endpoints := append(rest.NewAudit(nil, quiet, "v1", rest.DefaultAuditLimits()).Endpoints(),
+		rest.Endpoint{Method: http.MethodPost, Path: "/v1/events", Parameters: []string{"source"}})
+	for _, e := range endpoints {
 		served = append(served, e.Method+" "+e.Path)
 		operation := "/paths/" + escaped(e.Path) + "/" + strings.ToLower(e.Method)
 		found, _ := s.resolved(operation)

@@ -70,8 +70,12 @@ func statusOfRejection(code string) int {
 		return http.StatusTooManyRequests
 	}
 	switch code {
-	case domain.CodeMalformed:
+	case domain.CodeMalformed, codeRatio:
 		return http.StatusBadRequest
+	case codeStalled:
+		return http.StatusRequestTimeout
+	case codeEncoding:
+		return http.StatusUnsupportedMediaType
 	case codeNotAcceptable:
 		return http.StatusNotAcceptable
 	case codeVersion:
