@@ -172,11 +172,12 @@ func bodies(partition, from, to int) [][]byte {
 // there of that. Each call reads what the last one has not seen.
 func (r *rig) events() (events []domain.Located, quarantined []*domain.Event) {
 	r.t.Helper()
-	for record, err := range r.store.Forwards(r.t.Context(), r.read, 1<<40) {
+	read := r.read
+	for record, err := range r.store.Forwards(r.t.Context(), read, 1<<40) {
 		require.NoError(r.t, err)
 		r.read = record.Position
-		if strings.HasPrefix(record.Stream, "$") {
-			continue
+		if record.Position.Compare(read) <= 0 || strings.HasPrefix(record.Stream, "$") {
+			continue // the first one is where the last call ended
 		}
 		located, err := record.Located()
 		require.NoError(r.t, err)
@@ -218,7 +219,7 @@ func (r *rig) exactly(partitions, n int, ordered bool) {
 	r.t.Helper()
 	r.awaitEvents(partitions * n)
 	events, _ := r.events()
-	require.Len(r.t, events, partitions*n)
+	require.Equal(r.t, partitions*n, len(events)) //nolint:testifylint // thousands are not to be printed
 	ids := make(map[string]bool)
 	seen := make(map[string]map[int]bool)
 	last := make(map[string]int)
