@@ -259,30 +259,36 @@ func Away(t *testing.T, b broker.Broker) {
 	source.stop()
 }
 
-// Benchmark measures a source from messages that wait in the broker to the store.
-func Benchmark(b *testing.B, place Place) {
+// Benchmark measures a source from messages that wait in the broker to the store,
+// with few orders at a time, whose events wait for each other, and with many.
+func Benchmark(b *testing.B, place func(testing.TB) Place) {
+	for _, active := range []int{10, 1000} {
+		b.Run(fmt.Sprint("orders=", active), func(b *testing.B) { benchmark(b, place(b), active) })
+	}
+}
+
+func benchmark(b *testing.B, place Place, active int) {
 	const chunk = 2000
 	rig := newRig(b)
-	total := 0
-	for total < b.N {
-		n := min(chunk, b.N-total)
-		batch := make([][]byte, n)
+	for total := 0; total < b.N; {
+		batch := make([][]byte, min(chunk, b.N-total))
 		for i := range batch {
+			// Each order has ten events.
+			order := total/(10*active)*active + total%active
 			batch[i] = fmt.Appendf(nil, `{"event_id":"%d","event_type":"order.partially_filled","occurred_at":"2012-06-21T09:30:00.004241176Z",`+
 				`"order_id":"%d","account_id":"ACC-1","strategy_id":"mm-1","ticker":"AAPL","data":{"side":"buy","fill_price":"585.33","fill_quantity":"18","venue":"NASDAQ"}}`,
-				total+i, (total+i)/100*10+(total+i)%10)
+				total, order)
+			total++
 		}
-		place.Publish(b, (total/chunk)%place.Partitions, batch...)
-		total += n
+		place.Publish(b, 0, batch...)
 	}
 	b.ResetTimer()
 	source := rig.start(place.Reader(0))
 	for {
-		m, _ := source.metric(b, "tradetrail_source_messages_total")
-		if m >= float64(b.N) {
+		if m, _ := source.metric(b, "tradetrail_source_messages_total"); m >= float64(b.N) {
 			break
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(5 * time.Millisecond)
 	}
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")

@@ -137,5 +137,5 @@ func TestConfig_Validate(t *testing.T) {
 }
 
 func BenchmarkSource(b *testing.B) {
-	brokertest.Benchmark(b, newFake(b).place(b))
+	brokertest.Benchmark(b, newFake(b).place)
 }

@@ -137,5 +137,5 @@ func TestConfig_Validate(t *testing.T) {
 }
 
 func BenchmarkSource(b *testing.B) {
-	brokertest.Benchmark(b, start(b).place(b))
+	brokertest.Benchmark(b, start(b).place)
 }

@@ -126,4 +126,4 @@ func TestConfig_Validate(t *testing.T) {
 	}
 }
 
-func BenchmarkSource(b *testing.B) { brokertest.Benchmark(b, start(b).place(b)) }
+func BenchmarkSource(b *testing.B) { brokertest.Benchmark(b, start(b).place) }

@@ -122,5 +122,5 @@ func TestConfig_Validate(t *testing.T) {
 }
 
 func BenchmarkSource(b *testing.B) {
-	brokertest.Benchmark(b, (&server{Redis: viewstest.Own(b)}).place(b))
+	brokertest.Benchmark(b, (&server{Redis: viewstest.Own(b)}).place)
 }
