@@ -10,7 +10,7 @@ import (
 
 // The bounds of a batch. The second is soft: a message that is larger comes alone.
 const (
-	MaxBatch      = 1000
+	MaxBatch      = 2000
 	MaxBatchBytes = 8 << 20
 )
 

@@ -76,7 +76,7 @@ func publish(t testing.TB, place Place, from, to int) {
 
 func once(t *testing.T, server Server) {
 	rig, place := newRig(t), server.Place(t)
-	const n = 1500 // more than a batch
+	const n = broker.MaxBatch + 500
 	publish(t, place, 0, n/2)
 	source := rig.start(place.Reader(0))
 	publish(t, place, n/2, n)
@@ -194,7 +194,7 @@ func stopAndGoOn(t *testing.T, server Server) {
 
 func storeAway(t *testing.T, server Server) {
 	rig, place := newRig(t), server.Place(t)
-	const n = 2 * broker.MaxBatch
+	const n = 1500
 	publish(t, place, 0, 10)
 	source := rig.start(place.Reader(0))
 	rig.awaitEvents(place.Partitions * 10)
@@ -282,6 +282,7 @@ func benchmark(b *testing.B, place Place, active int) {
 		}
 		place.Publish(b, 0, batch...)
 	}
+	before := processorTime()
 	b.ResetTimer()
 	source := rig.start(place.Reader(0))
 	for {
@@ -292,6 +293,7 @@ func benchmark(b *testing.B, place Place, active int) {
 	}
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64((processorTime()-before).Nanoseconds())/float64(b.N), "cpu-ns/event") // of this process; 0: not known
 	source.stop()
 }
 

@@ -26,7 +26,7 @@ type Config struct {
 	URL   string `yaml:"url"`   // amqp://USER:PASSWORD@HOST:5672/VHOST; amqps:// for TLS
 	Queue string `yaml:"queue"` // must exist: who publishes decides how it is kept
 	// Prefetch is how many messages the server gives before they are acknowledged;
-	// 2000 if 0. It bounds what is in memory, since the protocol knows no limit in
+	// 4000 if 0. It bounds what is in memory, since the protocol knows no limit in
 	// bytes: set it low where messages are large.
 	Prefetch int         `yaml:"prefetch"`
 	TLS      *broker.TLS `yaml:"tls"`

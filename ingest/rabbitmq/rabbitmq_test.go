@@ -30,7 +30,7 @@ func (s *server) place(t testing.TB) brokertest.Place {
 	})
 	return brokertest.Place{
 		Partitions: 1,
-		Reader:     func(int) broker.Broker { return rabbitmq.Config{URL: s.url(), Queue: queue, Prefetch: broker.MaxBatch} },
+		Reader:     func(int) broker.Broker { return rabbitmq.Config{URL: s.url(), Queue: queue, Prefetch: 500} },
 		Publish:    func(t testing.TB, _ int, bodies ...[]byte) { s.publish(t, queue, bodies) },
 	}
 }
