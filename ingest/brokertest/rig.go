@@ -122,7 +122,7 @@ func (r *rig) start(b broker.Broker) *running {
 	registry := prometheus.NewRegistry()
 	source, err := broker.New("test", b, r.gate, r.log, time.Now, registry)
 	require.NoError(r.t, err)
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // it must end before the store does
+	ctx, cancel := context.WithCancel(context.Background()) // not the test's: it must end before the store does
 	done := make(chan error, 1)
 	go func() { done <- source.Run(ctx) }()
 	var once sync.Once
@@ -181,7 +181,7 @@ func (r *rig) events() (events []domain.Located, quarantined []*domain.Event) {
 		}
 		located, err := record.Located()
 		require.NoError(r.t, err)
-		if located.Event.Type == domain.InputQuarantined {
+		if located.Type == domain.InputQuarantined {
 			r.quarantined = append(r.quarantined, located.Event)
 		} else {
 			r.recorded = append(r.recorded, located)

@@ -68,7 +68,7 @@ func (c Config) read(ctx context.Context, conn *client.Conn, log *slog.Logger) (
 	bytes := max(broker.MaxBatchBytes, 2*int(conn.MaxPayload())) // headers count, too
 	r.pulling, err = consumer.Consume(r.take,
 		jetstream.PullMaxMessagesWithBytesLimit(readyMessages, bytes),
-		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { r.notice(err) }))
+		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { r.notice(ctx, err) }))
 	if err != nil {
 		return nil, fmt.Errorf("reading consumer %s: %w", c.Durable, err)
 	}
@@ -113,7 +113,7 @@ func (r *reader) take(msg jetstream.Msg) {
 
 // notice sorts what the client reports: some of it ends the reading, the rest it
 // mends by itself.
-func (r *reader) notice(err error) {
+func (r *reader) notice(ctx context.Context, err error) {
 	for _, end := range []error{
 		jetstream.ErrConsumerDeleted, jetstream.ErrConsumerNotFound, jetstream.ErrNoHeartbeat, jetstream.ErrMaxBytesExceeded,
 		jetstream.ErrConnectionClosed, client.ErrConnectionClosed, jetstream.ErrBadRequest,
@@ -123,7 +123,7 @@ func (r *reader) notice(err error) {
 			return
 		}
 	}
-	r.log.DebugContext(context.Background(), "nats client", slog.Any("error", err))
+	r.log.DebugContext(ctx, "nats client", slog.Any("error", err))
 }
 
 func (r *reader) end(why error) {

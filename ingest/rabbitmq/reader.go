@@ -20,7 +20,7 @@ type reader struct {
 	socket     net.Conn
 	patience   *time.Timer
 	channel    *amqp.Channel
-	deliveries <-chan amqp.Delivery
+	deliveries chan amqp.Delivery // what the client has given; closed when no more will come
 	ended      chan *amqp.Error // why the channel was closed
 	queue      string
 	next       *amqp.Delivery // fetched, for the next batch
@@ -38,9 +38,19 @@ func (r *reader) consume(prefetch int) (err error) {
 	if err := r.channel.Qos(prefetch, 0, false); err != nil {
 		return fmt.Errorf("setting the prefetch: %w", err)
 	}
-	if r.deliveries, err = r.channel.Consume(r.queue, "", false, false, false, false, nil); err != nil {
+	given, err := r.channel.Consume(r.queue, "", false, false, false, false, nil)
+	if err != nil {
 		return fmt.Errorf("consuming queue %s: %w", r.queue, err)
 	}
+	// The client hands over one delivery at a time. All that the server gives has
+	// room, so that a batch is what has come, and nobody ever waits to hand over.
+	r.deliveries = make(chan amqp.Delivery, prefetch)
+	go func() { // until Close, or the end of the channel
+		defer close(r.deliveries)
+		for d := range given {
+			r.deliveries <- d
+		}
+	}()
 	return nil
 }
 

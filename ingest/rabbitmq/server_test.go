@@ -51,7 +51,7 @@ func start(t testing.TB) *server {
 // prepare makes everything that the server needs in a folder of its own, and ports
 // of its own: another RabbitMQ may run on the machine.
 func (s *server) prepare(epmd string) (err error) {
-	if s.dir, err = os.MkdirTemp("", "rabbitmq"); err != nil { //nolint:usetesting // it outlives the test
+	if s.dir, err = os.MkdirTemp("", "rabbitmq"); err != nil { // it outlives the test
 		return err
 	}
 	var ports [3]int

@@ -43,7 +43,7 @@ sources:
   - {name: fills, kind: redis, url: "${STREAMS}", streams: [fills]}
   - {name: away, kind: rabbitmq, url: "amqp://127.0.0.1:1/", queue: none}
 `, map[string]string{"STREAMS": streams.URL})))
-	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // it ends in the middle of the test
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
 	t.Cleanup(func() {
