@@ -21,7 +21,7 @@ type reader struct {
 	patience   *time.Timer
 	channel    *amqp.Channel
 	deliveries chan amqp.Delivery // what the client has given; closed when no more will come
-	ended      chan *amqp.Error // why the channel was closed
+	ended      chan *amqp.Error   // why the channel was closed
 	queue      string
 	next       *amqp.Delivery // fetched, for the next batch
 
