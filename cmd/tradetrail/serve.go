@@ -1,11 +1,15 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"os"
 	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tradetrail/tradetrail/ingest/source"
 	"github.com/tradetrail/tradetrail/internal/app"
 	"github.com/tradetrail/tradetrail/internal/config"
 	"github.com/tradetrail/tradetrail/internal/obs"
@@ -27,12 +31,19 @@ func newServe(e env) *cobra.Command {
 			if err := cfg.Validate(); err != nil {
 				return usageError{err}
 			}
+			sources, err := readSources(cfg.Sources, e.lookup)
+			if err != nil {
+				return usageError{err}
+			}
 			collectGarbage(cfg, e.lookup)
 			log := obs.NewLogger(e.stderr, level)
 			obs.AdoptRedisLog(log)
 			a, err := app.New(cmd.Context(), cfg, log)
 			if err != nil {
 				return err
+			}
+			if err := a.AddSources(sources); err != nil {
+				return errors.Join(usageError{err}, a.Close())
 			}
 			return a.Run(cmd.Context())
 		},
@@ -44,10 +55,28 @@ func newServe(e env) *cobra.Command {
 	secretFlag(cmd, &cfg.EventStore, "eventstore", "connection string of an EventStoreDB or KurrentDB (esdb://...) instead of the embedded node [$TRADETRAIL_EVENTSTORE]")
 	flags.StringVar(&cfg.EventStoreListen, "eventstore-listen", cfg.EventStoreListen, "loopback address for other clients of the embedded event store, such as 127.0.0.1:2113; everybody on the machine may then write")
 	secretFlag(cmd, &cfg.Redis, "redis", "URL of a Redis (redis://, redis+cluster://, redis+sentinel://) instead of the in-process one [$TRADETRAIL_REDIS]")
+	flags.StringVar(&cfg.Sources, "sources", cfg.Sources, "YAML file of the brokers and sessions to record from")
 	flags.Var(keepValue{&cfg.Keep}, "keep", "how long event bodies stay in Redis, such as 90d, 2w, 12h or 36h30m; older ones are read from the event store; 0: for ever")
 	flags.BoolVar(&cfg.Demo, "demo", cfg.Demo, "play a simulated trading day")
 	flags.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug, info, warn or error")
 	return cmd
+}
+
+// readSources reads the file of sources, if there is one.
+func readSources(path string, lookup func(string) (string, bool)) ([]source.Entry, error) {
+	if path == "" {
+		return nil, nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the file of sources: %w", err)
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	entries, err := source.Parse(file, lookup)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return entries, nil
 }
 
 // What the service keeps in memory is bounded and small beside what passes through,

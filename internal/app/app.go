@@ -58,6 +58,7 @@ type App struct {
 	listener net.Listener
 	handler  atomic.Pointer[http.Handler] // Starting until the stores are open
 	stopping atomic.Bool
+	plans    []plan // of the sources
 
 	// streams ends when the stop begins: subscriptions have no end of their own.
 	streams    context.Context
@@ -91,6 +92,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error)
 
 // URL is where the HTTP server listens.
 func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
+
+// Close gives the HTTP address back if Run is not called.
+func (a *App) Close() error { return a.listener.Close() }
 
 // Run opens the stores, serves until ctx ends, and stops: sources and projections
 // first, then requests under way, then the stores. A component that
@@ -189,6 +193,11 @@ func (a *App) open() ([]component, error) {
 	}
 	a.atStop("recorder", func(ctx context.Context) error { recorder.Close(ctx); return nil })
 
+	sources, err := a.openSources(recorder)
+	if err != nil {
+		return nil, err
+	}
+
 	client, closeRedis, err := views.Open(a.cfg.Redis)
 	if err != nil {
 		return nil, err
@@ -211,6 +220,7 @@ func (a *App) open() ([]component, error) {
 			return nil
 		}},
 	}
+	checks = append(checks, sourceChecks(sources)...)
 	policy := authz.AllowAll{} // Validate lets nobody listen beyond this machine
 	var makeBackup rest.MakeBackup
 	if store.Node != nil {
@@ -237,6 +247,7 @@ func (a *App) open() ([]component, error) {
 	if store.Node != nil {
 		components = append(components, component{name: "embedded event store", run: store.watch})
 	}
+	components = append(components, sourceComponents(sources)...)
 	if a.cfg.Demo {
 		components = append(components, component{name: "demo", run: func(ctx context.Context) error { return playDemo(ctx, recorder, time.Now, a.log) }, ends: true})
 	}

@@ -39,6 +39,9 @@ type Config struct {
 	// Keep is how long the bodies of events stay in Redis (TRADETRAIL_KEEP, see
 	// ParseKeep); older ones are read from the event store. 0 is for ever.
 	Keep time.Duration
+	// Sources is the file that says which brokers and sessions to record from
+	// (TRADETRAIL_SOURCES); empty for none. See docs/sources.md.
+	Sources string
 	// Demo plays a simulated trading day (TRADETRAIL_DEMO=true).
 	Demo bool
 	// LogLevel is debug, info, warn or error (TRADETRAIL_LOG_LEVEL).
@@ -65,6 +68,7 @@ func FromEnvironment(lookup func(string) (string, bool)) Config {
 		{"TRADETRAIL_EVENTSTORE", &c.EventStore},
 		{"TRADETRAIL_EVENTSTORE_LISTEN", &c.EventStoreListen},
 		{"TRADETRAIL_REDIS", &c.Redis},
+		{"TRADETRAIL_SOURCES", &c.Sources},
 		{"TRADETRAIL_LOG_LEVEL", &c.LogLevel},
 	} {
 		if value, ok := lookup(s.name); ok {

@@ -13,6 +13,8 @@ type Check struct {
 	Name string
 	// Ready returns why not, or nil. It is called at each request to /readyz.
 	Ready func(ctx context.Context) error
+	// Advisory shows the outcome, and leaves the service ready whatever it is.
+	Advisory bool
 }
 
 // checkTimeout bounds all checks of one request together.
@@ -25,7 +27,8 @@ func Alive(log *slog.Logger) http.Handler {
 	})
 }
 
-// Ready is /readyz: 200 when every check passes, 503 with the reasons otherwise.
+// Ready is /readyz: 200 when every check passes that is not advisory, 503 with the
+// reasons otherwise.
 func Ready(checks []Check, log *slog.Logger) http.Handler {
 	type outcome struct {
 		Name   string `json:"name"`
@@ -51,7 +54,9 @@ func Ready(checks []Check, log *slog.Logger) http.Handler {
 			o := outcome{Name: check.Name, Status: "ok"}
 			if errs[i] != nil {
 				o.Status, o.Reason = "failing", errs[i].Error()
-				status, body.Status = http.StatusServiceUnavailable, "not ready"
+				if !check.Advisory {
+					status, body.Status = http.StatusServiceUnavailable, "not ready"
+				}
 			}
 			body.Checks = append(body.Checks, o)
 		}

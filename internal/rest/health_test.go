@@ -38,6 +38,11 @@ func TestReady(t *testing.T) {
 	assert.Equal(t, http.StatusOK, w.Code)
 	assert.JSONEq(t, `{"status":"ready","checks":[{"name":"redis","status":"ok"}]}`, w.Body.String())
 
+	advisory := rest.Check{Name: "source", Ready: func(context.Context) error { return errors.New("away") }, Advisory: true}
+	w = get(t, rest.Ready([]rest.Check{fine, advisory}, quiet), "/readyz")
+	assert.Equal(t, http.StatusOK, w.Code, "it is told, and that is all")
+	assert.JSONEq(t, `{"status":"ready","checks":[{"name":"redis","status":"ok"},{"name":"source","status":"failing","reason":"away"}]}`, w.Body.String())
+
 	w = get(t, rest.Ready([]rest.Check{broken, fine}, quiet), "/readyz")
 	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 	assert.Equal(t, "1", w.Header().Get("Retry-After"))
