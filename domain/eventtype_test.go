@@ -40,7 +40,7 @@ func TestEventTypes_HaveAStage(t *testing.T) {
 	beside := []domain.EventType{
 		domain.TradingModeChanged, domain.CircuitBreakerTriggered, domain.ConfigChanged, domain.UserLoggedIn, domain.UserAction,
 		domain.AnomalyDetected, domain.SessionLogon, domain.SessionLogout, domain.SessionRejected, domain.SessionBusinessRejected,
-		domain.SessionResendRequested, domain.SessionSequenceReset, domain.InputQuarantined,
+		domain.SessionResendRequested, domain.SessionSequenceReset, domain.InputQuarantined, domain.ReportGenerated,
 	}
 	for _, name := range domain.EventTypes() {
 		assert.Equal(t, slices.Contains(beside, name), name.Stage() == domain.StageOther, name)
