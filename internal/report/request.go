@@ -121,3 +121,6 @@ func (r Request) name() string {
 	}
 	return fileName(parts...)
 }
+
+// FileName is what to call the report.
+func (r Request) FileName() string { return r.name() + r.Format.Extension() }

@@ -116,7 +116,7 @@ func TestOpenAPI_DescribesWhatThereIs(t *testing.T) {
 	t.Parallel()
 	s := readSpec(t)
 	var served, described []string
-	for _, e := range rest.NewAudit(nil, quiet, "v1", rest.DefaultAuditLimits()).Endpoints() {
+	for _, e := range rest.NewAudit(nil, nil, quiet, "v1", rest.DefaultAuditLimits()).Endpoints() {
 		served = append(served, e.Method+" "+e.Path)
 		operation := "/paths/" + escaped(e.Path) + "/" + strings.ToLower(e.Method)
 		found, _ := s.resolved(operation)
