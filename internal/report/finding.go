@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -149,8 +150,8 @@ func about(e *domain.Event) string {
 			parts = append(parts, ref.name+" "+ref.id)
 		}
 	}
-	if e.EntityID != "" && e.EntityID != e.OrderID {
-		parts = append(parts, strings.TrimLeft(e.EntityType+" "+e.EntityID, " "))
+	if entity := strings.TrimLeft(e.EntityType+" "+e.EntityID, " "); e.EntityID != "" && !slices.Contains(parts, entity) {
+		parts = append(parts, entity)
 	}
 	return strings.Join(parts, ", ")
 }
