@@ -38,7 +38,7 @@ func newMemory(events ...*domain.Event) *memory {
 	revisions := make(map[string]uint64)
 	for i, e := range events {
 		stream := e.Stream()
-		at := uint64(i+1) * 100 //nolint:gosec // not below 0
+		at := uint64(i+1) * 100
 		m.events = append(m.events, domain.Located{Event: e, Stream: stream, Revision: revisions[stream], Position: domain.Position{Commit: at, Prepare: at}})
 		revisions[stream]++
 	}
@@ -92,7 +92,7 @@ func (m *memory) Search(ctx context.Context, q views.Query) (views.Found, error)
 		return 1
 	})
 	for _, e := range m.events[first:] {
-		if !(q.Before == domain.Position{}) && e.Position.Compare(q.Before) >= 0 {
+		if q.Before != (domain.Position{}) && e.Position.Compare(q.Before) >= 0 {
 			break
 		}
 		if len(found.Events) == q.Limit {
@@ -170,7 +170,7 @@ func golden(t *testing.T, name string, got []byte) {
 	if *update {
 		require.NoError(t, os.WriteFile(path, got, 0o600))
 	}
-	want, err := os.ReadFile(path) //nolint:gosec // of testdata
+	want, err := os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Equal(t, string(want), string(got), "%s; -update rewrites it", path)
 }

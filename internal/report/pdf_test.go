@@ -112,7 +112,7 @@ func TestPDF_AnomaliesAreVisible(t *testing.T) {
 		dir := t.TempDir()
 		in := filepath.Join(dir, "in.pdf")
 		require.NoError(t, os.WriteFile(in, written(t, newMemory(events...), report.Request{Kind: report.Order, ID: "O-1", Format: report.PDF}), 0o600))
-		out, err := exec.CommandContext(t.Context(), program, "-png", "-r", "50", in, filepath.Join(dir, "page")).CombinedOutput() //nolint:gosec // a program of the machine
+		out, err := exec.CommandContext(t.Context(), program, "-png", "-r", "50", in, filepath.Join(dir, "page")).CombinedOutput()
 		require.NoError(t, err, string(out))
 		require.Empty(t, string(out))
 		pages, err := filepath.Glob(filepath.Join(dir, "page*.png"))
@@ -120,7 +120,7 @@ func TestPDF_AnomaliesAreVisible(t *testing.T) {
 		require.NotEmpty(t, pages)
 		count := 0
 		for _, page := range pages {
-			data, err := os.ReadFile(page) //nolint:gosec // of the test's own folder
+			data, err := os.ReadFile(page)
 			require.NoError(t, err)
 			picture, err := png.Decode(bytes.NewReader(data))
 			require.NoError(t, err)

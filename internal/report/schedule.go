@@ -241,7 +241,7 @@ func (s *Schedule) writeOne(ctx context.Context, p periods, begin time.Time) err
 
 // syncDir makes a new name in a folder durable.
 func syncDir(path string) error {
-	dir, err := os.Open(path) //nolint:gosec // of the configuration
+	dir, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("syncing %s: %w", path, err)
 	}

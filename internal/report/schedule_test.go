@@ -44,7 +44,7 @@ func TestSchedule_OneFileForEachPeriod(t *testing.T) {
 	at.set(time.Date(2026, 3, 3, 23, 0, 0, 0, time.UTC))
 	require.NoError(t, s.Write(t.Context()))
 	assert.Equal(t, []string{"daily-2026-03-02.txt"}, names(t, dir))
-	first, err := os.ReadFile(filepath.Join(dir, "daily-2026-03-02.txt")) //nolint:gosec // of the test's own folder
+	first, err := os.ReadFile(filepath.Join(dir, "daily-2026-03-02.txt"))
 	require.NoError(t, err)
 	require.Len(t, notes.events, 1)
 
@@ -53,7 +53,7 @@ func TestSchedule_OneFileForEachPeriod(t *testing.T) {
 	require.NoError(t, s.Write(t.Context()))
 	assert.Equal(t, []string{"daily-2026-03-02.txt", "daily-2026-03-03.txt", "daily-2026-03-04.txt"}, names(t, dir))
 	assert.Len(t, notes.events, 3)
-	again, err := os.ReadFile(filepath.Join(dir, "daily-2026-03-02.txt")) //nolint:gosec // of the test's own folder
+	again, err := os.ReadFile(filepath.Join(dir, "daily-2026-03-02.txt"))
 	require.NoError(t, err)
 	assert.Equal(t, string(first), string(again))
 
@@ -77,7 +77,7 @@ func TestSchedule_NothingIsWrittenUnlessItIsRecorded(t *testing.T) {
 func TestPlan_Refused(t *testing.T) {
 	for _, text := range []string{"* * * *", "61 * * * *", "@every 1s", "TZ=UTC", "CRON_TZ=UTC 0 1 * *", "TZ= 0 1 * *", "daily"} {
 		err := report.Plan{Dir: "x", Daily: text, Format: report.PDF}.Check()
-		assert.Error(t, err, text)
+		require.Error(t, err, text)
 	}
 	require.NoError(t, report.Plan{Dir: "x", Daily: "*/5 9-17 * * mon-fri", Format: report.PDF}.Check())
 }

@@ -111,7 +111,7 @@ func (t *typeface) appendString(b []byte, text string) []byte {
 			code = uint16(len(t.used)) //nolint:gosec // a face has less than 2^16 glyphs
 			t.codes[c] = code
 		}
-		for _, octet := range [2]byte{byte(code >> 8), byte(code)} {
+		for _, octet := range binary.BigEndian.AppendUint16(nil, code) {
 			switch octet {
 			case '(', ')', '\\':
 				b = append(b, '\\', octet)
