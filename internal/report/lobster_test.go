@@ -31,7 +31,7 @@ func TestDaily_RealOrderFlow(t *testing.T) {
 		t.Skip("the LOBSTER sample is neither in ../shared/data/lobster nor named by TRADETRAIL_LOBSTER")
 	}
 	path := found[0]
-	in, err := os.Open(path) //nolint:gosec // of the test's data
+	in, err := os.Open(path)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, in.Close()) }()
 
