@@ -87,6 +87,9 @@ const (
 
 	// InputQuarantined keeps input that could not be understood, as it came.
 	InputQuarantined EventType = "input.quarantined"
+
+	// ReportGenerated says who made a report of what, and which bytes it is.
+	ReportGenerated EventType = "report.generated"
 )
 
 // EventTypes lists every known type, in the order of an order's life.
@@ -107,7 +110,7 @@ func EventTypes() []EventType {
 		TradingModeChanged, CircuitBreakerTriggered, ConfigChanged, UserLoggedIn, UserAction, AnomalyDetected,
 		SessionLogon, SessionLogout, SessionRejected, SessionBusinessRejected, SessionResendRequested, SessionSequenceReset,
 		SessionDisconnected, SessionGapDetected, SessionGapFilled,
-		InputQuarantined,
+		InputQuarantined, ReportGenerated,
 	}
 }
 

@@ -41,7 +41,7 @@ func TestEventTypes_HaveAStage(t *testing.T) {
 		domain.TradingModeChanged, domain.CircuitBreakerTriggered, domain.ConfigChanged, domain.UserLoggedIn, domain.UserAction,
 		domain.AnomalyDetected, domain.SessionLogon, domain.SessionLogout, domain.SessionRejected, domain.SessionBusinessRejected,
 		domain.SessionResendRequested, domain.SessionSequenceReset, domain.SessionDisconnected, domain.SessionGapDetected,
-		domain.SessionGapFilled, domain.InputQuarantined,
+		domain.SessionGapFilled, domain.InputQuarantined, domain.ReportGenerated,
 		domain.AllocationInstructed, domain.AllocationAcknowledged, domain.AllocationReported,
 	}
 	for _, name := range domain.EventTypes() {

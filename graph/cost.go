@@ -54,6 +54,7 @@ func weigh(c *generated.ComplexityRoot) {
 	c.Query.Rebuilds = func(children int) int { return readWeight + times(children, manyViews) }
 	c.Query.Parked = func(children int, _ *string) int { return readWeight + times(children, manyParked) }
 
+	c.Query.Report = func(children int, _ string) int { return readWeight + children }
 	c.Query.Checkpoint = func(children int) int { return readWeight + children }
 	c.Query.Proof = func(children int, _ string) int { return readWeight + children }
 

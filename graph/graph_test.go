@@ -182,7 +182,7 @@ func ask(t *testing.T, v graph.Views, query string) (data string, problems []pro
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/graphql", strings.NewReader(string(body)))
 	request.Header.Set("Content-Type", "application/json")
 	recorded := httptest.NewRecorder()
-	graph.NewServer(nil, v, slog.New(slog.DiscardHandler)).ServeHTTP(recorded, request)
+	graph.NewServer(nil, v, nil, slog.New(slog.DiscardHandler)).ServeHTTP(recorded, request)
 	var answer struct {
 		Data   json.RawMessage
 		Errors []problem

@@ -49,6 +49,7 @@ type Views interface {
 type Resolver struct {
 	recorder Recorder
 	views    Views
+	reports  Reports // nil: there are none
 	log      *slog.Logger
 
 	computing computing

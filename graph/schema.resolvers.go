@@ -70,7 +70,7 @@ func (r *mutationResolver) Record(ctx context.Context, events []*model.EventInpu
 
 // Report is the resolver for the report field.
 func (r *mutationResolver) Report(ctx context.Context, input model.ReportInput) (*model.Report, error) {
-	return nil, notAvailable("reports are not there yet")
+	return r.startReport(ctx, input)
 }
 
 // Rebuild is the resolver for the rebuild field.
@@ -278,6 +278,11 @@ func (r *queryResolver) Rebuilds(ctx context.Context) ([]*model.Rebuild, error) 
 		}
 	}
 	return out, nil
+}
+
+// Report is the resolver for the report field.
+func (r *queryResolver) Report(ctx context.Context, id string) (*model.Report, error) {
+	return r.reportOf(ctx, id)
 }
 
 // Parked is the resolver for the parked field.

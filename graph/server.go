@@ -16,13 +16,13 @@ import (
 
 // NewServer makes the handler of /graphql: queries and mutations over POST,
 // queries over GET, subscriptions over graphql-transport-ws and over server-sent
-// events. docs/graphql.md has its limits and codes.
-func NewServer(recorder Recorder, views Views, log *slog.Logger) http.Handler {
-	return newServer(recorder, views, log, newTurns(maxRunning, maxWaiting, queryTimeout, mutationTimeout), DefaultLiveLimits())
+// events. docs/graphql.md has its limits and codes. reports may be nil.
+func NewServer(recorder Recorder, views Views, reports Reports, log *slog.Logger) http.Handler {
+	return newServer(recorder, views, reports, log, newTurns(maxRunning, maxWaiting, queryTimeout, mutationTimeout), DefaultLiveLimits())
 }
 
-func newServer(recorder Recorder, views Views, log *slog.Logger, turns *turns, limits LiveLimits) http.Handler {
-	r := &Resolver{recorder: recorder, views: views, log: log, computing: newComputing(turns)}
+func newServer(recorder Recorder, views Views, reports Reports, log *slog.Logger, turns *turns, limits LiveLimits) http.Handler {
+	r := &Resolver{recorder: recorder, views: views, reports: reports, log: log, computing: newComputing(turns)}
 	config := generated.Config{Resolvers: r}
 	weigh(&config.Complexity)
 	server := handler.New(generated.NewExecutableSchema(config))

@@ -58,6 +58,11 @@ func newServe(e env) *cobra.Command {
 	flags.StringVar(&cfg.Sources, "sources", cfg.Sources, "YAML file of the brokers and sessions to record from")
 	flags.Var(keepValue{&cfg.Keep}, "keep", "how long event bodies stay in Redis, such as 90d, 2w, 12h or 36h30m; older ones are read from the event store; 0: for ever")
 	flags.BoolVar(&cfg.Demo, "demo", cfg.Demo, "play a simulated trading day")
+	flags.StringVar(&cfg.ReportDir, "report-dir", cfg.ReportDir, "folder to which daily and monthly reports are written; none without it")
+	flags.StringVar(&cfg.ReportDaily, "report-daily", cfg.ReportDaily, "when the report of the UTC day before is written: a cron expression of five fields; empty: never")
+	flags.StringVar(&cfg.ReportMonthly, "report-monthly", cfg.ReportMonthly, "when the report of the month before is written; empty: never")
+	flags.StringVar(&cfg.ReportZone, "report-zone", cfg.ReportZone, "time zone of these expressions, such as America/New_York")
+	flags.StringVar(&cfg.ReportFormat, "report-format", cfg.ReportFormat, "pdf, html, csv, json or text")
 	flags.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug, info, warn or error")
 	return cmd
 }

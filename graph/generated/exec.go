@@ -362,6 +362,7 @@ type ComplexityRoot struct {
 		Projections    func(childComplexity int) int
 		Proof          func(childComplexity int, eventID string) int
 		Rebuilds       func(childComplexity int) int
+		Report         func(childComplexity int, id string) int
 		Strategy       func(childComplexity int, id string, notOlderThan *string) int
 		User           func(childComplexity int, id string, notOlderThan *string) int
 	}
@@ -404,8 +405,19 @@ type ComplexityRoot struct {
 
 	Report struct {
 		ContentType func(childComplexity int) int
+		CreatedAt   func(childComplexity int) int
 		Data        func(childComplexity int) int
+		Error       func(childComplexity int) int
+		EventID     func(childComplexity int) int
+		EventsRead  func(childComplexity int) int
+		ExpiresAt   func(childComplexity int) int
 		FileName    func(childComplexity int) int
+		ID          func(childComplexity int) int
+		RowsWritten func(childComplexity int) int
+		Sha256      func(childComplexity int) int
+		Size        func(childComplexity int) int
+		State       func(childComplexity int) int
+		URL         func(childComplexity int) int
 	}
 
 	StageCount struct {
@@ -498,6 +510,7 @@ type QueryResolver interface {
 	Proof(ctx context.Context, eventID string) (*model.InclusionProof, error)
 	Projections(ctx context.Context) ([]*model.ProjectionStatus, error)
 	Rebuilds(ctx context.Context) ([]*model.Rebuild, error)
+	Report(ctx context.Context, id string) (*model.Report, error)
 	Parked(ctx context.Context, projection *string) ([]*model.ParkedEvent, error)
 }
 type StrategyViewResolver interface {
@@ -1999,6 +2012,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Rebuilds(childComplexity), true
+	case "Query.report":
+		if e.ComplexityRoot.Query.Report == nil {
+			break
+		}
+
+		args, err := ec.field_Query_report_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Report(childComplexity, args["id"].(string)), true
 	case "Query.strategy":
 		if e.ComplexityRoot.Query.Strategy == nil {
 			break
@@ -2193,18 +2217,84 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Report.ContentType(childComplexity), true
+	case "Report.createdAt":
+		if e.ComplexityRoot.Report.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.CreatedAt(childComplexity), true
 	case "Report.data":
 		if e.ComplexityRoot.Report.Data == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Report.Data(childComplexity), true
+	case "Report.error":
+		if e.ComplexityRoot.Report.Error == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.Error(childComplexity), true
+	case "Report.eventId":
+		if e.ComplexityRoot.Report.EventID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.EventID(childComplexity), true
+	case "Report.eventsRead":
+		if e.ComplexityRoot.Report.EventsRead == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.EventsRead(childComplexity), true
+	case "Report.expiresAt":
+		if e.ComplexityRoot.Report.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.ExpiresAt(childComplexity), true
 	case "Report.fileName":
 		if e.ComplexityRoot.Report.FileName == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Report.FileName(childComplexity), true
+	case "Report.id":
+		if e.ComplexityRoot.Report.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.ID(childComplexity), true
+	case "Report.rowsWritten":
+		if e.ComplexityRoot.Report.RowsWritten == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.RowsWritten(childComplexity), true
+	case "Report.sha256":
+		if e.ComplexityRoot.Report.Sha256 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.Sha256(childComplexity), true
+	case "Report.size":
+		if e.ComplexityRoot.Report.Size == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.Size(childComplexity), true
+	case "Report.state":
+		if e.ComplexityRoot.Report.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.State(childComplexity), true
+	case "Report.url":
+		if e.ComplexityRoot.Report.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.URL(childComplexity), true
 
 	case "StageCount.count":
 		if e.ComplexityRoot.StageCount.Count == nil {
@@ -2622,6 +2712,11 @@ type Query {
   projections: [ProjectionStatus!]!
   "The rebuild of each read model that is under way, or its last."
   rebuilds: [Rebuild!]!
+  """
+  A report that you have asked for. Refused with ` + "`" + `unknown_report` + "`" + ` when it was removed, or
+  the server has restarted since.
+  """
+  report("The report." id: ID!): Report!
   "What a read model, all when null, could not take in, in the order of the log."
   parked("Of which read model; of all when null." projection: String): [ParkedEvent!]!
 }
@@ -2636,8 +2731,9 @@ type Mutation {
   """
   record("Recorded in this order where they share a stream." events: [EventInput!]!): [Receipt!]!
   """
-  Makes a report of the recorded history. Answers with ` + "`" + `not_available` + "`" + ` until there
-  are reports.
+  Makes a report of the recorded history, in the background. A short one is DONE in the
+  answer; of a longer one ask with the query of this name. That it was made, of what,
+  for whom and which bytes it is, is recorded as an event.
   """
   report("What it is about." input: ReportInput!): Report!
   """
@@ -3583,7 +3679,7 @@ type InclusionProof {
   checkpoint: Checkpoint!
 }
 
-"What a report is about: exactly one of an order, an account, a strategy, a user and a day."
+"What a report is about: exactly one of an order, an account, a strategy, a user, a day and compliance."
 input ReportInput {
   "The order."
   orderId: ID
@@ -3595,6 +3691,8 @@ input ReportInput {
   userId: ID
   "The UTC day, such as 2026-03-02."
   daily: String
+  "What is recorded in the window, how long it is to be kept, what is missing, and who looked."
+  compliance: Boolean
   "The window of occurredAt: from ` + "`" + `after` + "`" + ` on, and earlier than ` + "`" + `before` + "`" + `."
   after: Time
   "The end of the window of occurredAt; it is not in it."
@@ -3617,14 +3715,48 @@ enum ReportFormat {
   CSV
 }
 
-"A report, ready to be saved."
+"How far a report is."
+enum ReportState {
+  "It waits for its turn."
+  QUEUED
+  "It is being made."
+  RUNNING
+  "It is ready to be saved."
+  DONE
+  "It was not made: ` + "`" + `error` + "`" + ` says why."
+  FAILED
+}
+
+"A report: a job until it is DONE, then a file for some time."
 type Report {
+  "The job. Only who has asked for it can see it."
+  id: ID!
+  "How far it is."
+  state: ReportState!
   "Its media type, such as application/pdf."
   contentType: String!
   "What to call the file."
   fileName: String!
-  "The file, in base64."
+  "The file, in base64, when it is DONE and has at most a MiB; else empty: take it from ` + "`" + `url` + "`" + `."
   data: String!
+  "Where the file is when it is DONE, on this server."
+  url: String
+  "The file's length in bytes, when it is DONE."
+  size: Int
+  "The file's digest in hexadecimal, when it is DONE."
+  sha256: String
+  "Events read so far."
+  eventsRead: Int!
+  "Rows written so far."
+  rowsWritten: Int!
+  "When it was asked for."
+  createdAt: Time!
+  "When it is removed, once it is DONE or FAILED."
+  expiresAt: Time
+  "The event that records that it was made, when it is DONE."
+  eventId: ID
+  "Why it has FAILED."
+  error: String
 }
 `, BuiltIn: false},
 }
@@ -4286,12 +4418,34 @@ func (ec *executionContext) childFields_ReceiptError(ctx context.Context, field 
 
 func (ec *executionContext) childFields_Report(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
+	case "id":
+		return ec.fieldContext_Report_id(ctx, field)
+	case "state":
+		return ec.fieldContext_Report_state(ctx, field)
 	case "contentType":
 		return ec.fieldContext_Report_contentType(ctx, field)
 	case "fileName":
 		return ec.fieldContext_Report_fileName(ctx, field)
 	case "data":
 		return ec.fieldContext_Report_data(ctx, field)
+	case "url":
+		return ec.fieldContext_Report_url(ctx, field)
+	case "size":
+		return ec.fieldContext_Report_size(ctx, field)
+	case "sha256":
+		return ec.fieldContext_Report_sha256(ctx, field)
+	case "eventsRead":
+		return ec.fieldContext_Report_eventsRead(ctx, field)
+	case "rowsWritten":
+		return ec.fieldContext_Report_rowsWritten(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Report_createdAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_Report_expiresAt(ctx, field)
+	case "eventId":
+		return ec.fieldContext_Report_eventId(ctx, field)
+	case "error":
+		return ec.fieldContext_Report_error(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Report", field.Name)
 }
@@ -5083,6 +5237,20 @@ func (ec *executionContext) field_Query_proof_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["eventId"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_report_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
 	return args, nil
 }
 
@@ -11383,6 +11551,50 @@ func (ec *executionContext) fieldContext_Query_rebuilds(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_report(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_report(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Report(ctx, fc.Args["id"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Report) graphql.Marshaler {
+			return ec.marshalNReport2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐReport(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_report(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Report(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_report_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_parked(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12133,6 +12345,52 @@ func (ec *executionContext) fieldContext_ReceiptError_message(_ context.Context,
 	return graphql.NewScalarFieldContext("ReceiptError", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _Report_id(ctx context.Context, field graphql.CollectedField, obj *model.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Report_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Report_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Report", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _Report_state(ctx context.Context, field graphql.CollectedField, obj *model.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Report_state(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.State, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.ReportState) graphql.Marshaler {
+			return ec.marshalNReportState2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐReportState(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Report_state(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Report", field, false, false, errors.New("field of type ReportState does not have child fields"))
+}
+
 func (ec *executionContext) _Report_contentType(ctx context.Context, field graphql.CollectedField, obj *model.Report) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12199,6 +12457,213 @@ func (ec *executionContext) _Report_data(ctx context.Context, field graphql.Coll
 	)
 }
 func (ec *executionContext) fieldContext_Report_data(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Report", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Report_url(ctx context.Context, field graphql.CollectedField, obj *model.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Report_url(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.URL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Report_url(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Report", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Report_size(ctx context.Context, field graphql.CollectedField, obj *model.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Report_size(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Size, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Report_size(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Report", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Report_sha256(ctx context.Context, field graphql.CollectedField, obj *model.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Report_sha256(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Sha256, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Report_sha256(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Report", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Report_eventsRead(ctx context.Context, field graphql.CollectedField, obj *model.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Report_eventsRead(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EventsRead, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Report_eventsRead(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Report", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Report_rowsWritten(ctx context.Context, field graphql.CollectedField, obj *model.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Report_rowsWritten(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RowsWritten, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Report_rowsWritten(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Report", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Report_createdAt(ctx context.Context, field graphql.CollectedField, obj *model.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Report_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Report_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Report", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Report_expiresAt(ctx context.Context, field graphql.CollectedField, obj *model.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Report_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Report_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Report", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Report_eventId(ctx context.Context, field graphql.CollectedField, obj *model.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Report_eventId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EventID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Report_eventId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Report", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _Report_error(ctx context.Context, field graphql.CollectedField, obj *model.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Report_error(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Error, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Report_error(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Report", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
@@ -14695,7 +15160,7 @@ func (ec *executionContext) unmarshalInputReportInput(ctx context.Context, obj a
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"orderId", "accountId", "strategyId", "userId", "daily", "after", "before", "format"}
+	fieldsInOrder := [...]string{"orderId", "accountId", "strategyId", "userId", "daily", "compliance", "after", "before", "format"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -14737,6 +15202,13 @@ func (ec *executionContext) unmarshalInputReportInput(ctx context.Context, obj a
 				return it, err
 			}
 			it.Daily = data
+		case "compliance":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("compliance"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Compliance = data
 		case "after":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("after"))
 			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
@@ -17200,6 +17672,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "report":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_report(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "parked":
 			field := field
 
@@ -17462,6 +17956,16 @@ func (ec *executionContext) _Report(ctx context.Context, sel ast.SelectionSet, o
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Report")
+		case "id":
+			out.Values[i] = ec._Report_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "state":
+			out.Values[i] = ec._Report_state(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "contentType":
 			out.Values[i] = ec._Report_contentType(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -17477,6 +17981,33 @@ func (ec *executionContext) _Report(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "url":
+			out.Values[i] = ec._Report_url(ctx, field, obj)
+		case "size":
+			out.Values[i] = ec._Report_size(ctx, field, obj)
+		case "sha256":
+			out.Values[i] = ec._Report_sha256(ctx, field, obj)
+		case "eventsRead":
+			out.Values[i] = ec._Report_eventsRead(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "rowsWritten":
+			out.Values[i] = ec._Report_rowsWritten(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "createdAt":
+			out.Values[i] = ec._Report_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "expiresAt":
+			out.Values[i] = ec._Report_expiresAt(ctx, field, obj)
+		case "eventId":
+			out.Values[i] = ec._Report_eventId(ctx, field, obj)
+		case "error":
+			out.Values[i] = ec._Report_error(ctx, field, obj)
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -18948,6 +19479,16 @@ func (ec *executionContext) marshalNReportFormat2githubᚗcomᚋtradetrailᚋtra
 func (ec *executionContext) unmarshalNReportInput2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐReportInput(ctx context.Context, v any) (model.ReportInput, error) {
 	res, err := ec.unmarshalInputReportInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNReportState2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐReportState(ctx context.Context, v any) (model.ReportState, error) {
+	var res model.ReportState
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNReportState2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐReportState(ctx context.Context, sel ast.SelectionSet, v model.ReportState) graphql.Marshaler {
+	return v
 }
 
 func (ec *executionContext) unmarshalNSeal2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐSeal(ctx context.Context, v any) (model.Seal, error) {

@@ -755,17 +755,39 @@ type ReceiptError struct {
 	Message string `json:"message"`
 }
 
-// A report, ready to be saved.
+// A report: a job until it is DONE, then a file for some time.
 type Report struct {
+	// The job. Only who has asked for it can see it.
+	ID string `json:"id"`
+	// How far it is.
+	State ReportState `json:"state"`
 	// Its media type, such as application/pdf.
 	ContentType string `json:"contentType"`
 	// What to call the file.
 	FileName string `json:"fileName"`
-	// The file, in base64.
+	// The file, in base64, when it is DONE and has at most a MiB; else empty: take it from `url`.
 	Data string `json:"data"`
+	// Where the file is when it is DONE, on this server.
+	URL *string `json:"url,omitempty"`
+	// The file's length in bytes, when it is DONE.
+	Size *int `json:"size,omitempty"`
+	// The file's digest in hexadecimal, when it is DONE.
+	Sha256 *string `json:"sha256,omitempty"`
+	// Events read so far.
+	EventsRead int `json:"eventsRead"`
+	// Rows written so far.
+	RowsWritten int `json:"rowsWritten"`
+	// When it was asked for.
+	CreatedAt time.Time `json:"createdAt"`
+	// When it is removed, once it is DONE or FAILED.
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	// The event that records that it was made, when it is DONE.
+	EventID *string `json:"eventId,omitempty"`
+	// Why it has FAILED.
+	Error *string `json:"error,omitempty"`
 }
 
-// What a report is about: exactly one of an order, an account, a strategy, a user and a day.
+// What a report is about: exactly one of an order, an account, a strategy, a user, a day and compliance.
 type ReportInput struct {
 	// The order.
 	OrderID *string `json:"orderId,omitempty"`
@@ -777,6 +799,8 @@ type ReportInput struct {
 	UserID *string `json:"userId,omitempty"`
 	// The UTC day, such as 2026-03-02.
 	Daily *string `json:"daily,omitempty"`
+	// What is recorded in the window, how long it is to be kept, what is missing, and who looked.
+	Compliance *bool `json:"compliance,omitempty"`
 	// The window of occurredAt: from `after` on, and earlier than `before`.
 	After *time.Time `json:"after,omitempty"`
 	// The end of the window of occurredAt; it is not in it.
@@ -1152,6 +1176,70 @@ func (e *ReportFormat) UnmarshalJSON(b []byte) error {
 }
 
 func (e ReportFormat) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How far a report is.
+type ReportState string
+
+const (
+	// It waits for its turn.
+	ReportStateQueued ReportState = "QUEUED"
+	// It is being made.
+	ReportStateRunning ReportState = "RUNNING"
+	// It is ready to be saved.
+	ReportStateDone ReportState = "DONE"
+	// It was not made: `error` says why.
+	ReportStateFailed ReportState = "FAILED"
+)
+
+var AllReportState = []ReportState{
+	ReportStateQueued,
+	ReportStateRunning,
+	ReportStateDone,
+	ReportStateFailed,
+}
+
+func (e ReportState) IsValid() bool {
+	switch e {
+	case ReportStateQueued, ReportStateRunning, ReportStateDone, ReportStateFailed:
+		return true
+	}
+	return false
+}
+
+func (e ReportState) String() string {
+	return string(e)
+}
+
+func (e *ReportState) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ReportState(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ReportState", str)
+	}
+	return nil
+}
+
+func (e ReportState) MarshalGQL(w io.Writer) {
+	fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ReportState) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ReportState) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -78,6 +78,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error)
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if _, err := reportPlan(cfg); err != nil {
+		return nil, err
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", cfg.Listen, err)
@@ -232,18 +235,22 @@ func (a *App) open() ([]component, error) {
 		}
 	}
 	guarded, door := authz.NewViews(set, policy), authz.NewRecorder(recorder, policy)
+	reports, reporting, err := a.openReports(guarded, door)
+	if err != nil {
+		return nil, err
+	}
 	page, err := graphiql.New()
 	if err != nil {
 		return nil, err
 	}
 	events := rest.NewDoor(a.streams, door, rest.DefaultDoorLimits(), a.log, time.Now, a.registry)
 	handler := a.routes(endpoints{
-		events: events, graphql: events.Metered(graph.NewServer(door, guarded, a.log)), graphiql: page,
-		audit: rest.NewAudit(guarded, a.log, buildVersion(), rest.DefaultAuditLimits()), backup: rest.Backup(makeBackup, a.log), ready: rest.Ready(checks, a.log),
+		events: events, graphql: events.Metered(graph.NewServer(door, guarded, reports, a.log)), graphiql: page,
+		audit: rest.NewAudit(guarded, reports, a.log, buildVersion(), rest.DefaultAuditLimits()), backup: rest.Backup(makeBackup, a.log), ready: rest.Ready(checks, a.log),
 	})
 	a.handler.Store(&handler)
 
-	components := []component{{name: "projections", run: projection.Run}}
+	components := append(reporting, component{name: "projections", run: projection.Run})
 	if store.Node != nil {
 		components = append(components, component{name: "embedded event store", run: store.watch})
 	}

@@ -42,6 +42,18 @@ type Config struct {
 	// Sources is the file that says which brokers and sessions to record from
 	// (TRADETRAIL_SOURCES); empty for none. See docs/sources.md.
 	Sources string
+	// ReportDir is a folder to which reports are written by themselves
+	// (TRADETRAIL_REPORT_DIR); empty: none are.
+	ReportDir string
+	// ReportDaily is the cron expression after which the report of the UTC day before is
+	// written (TRADETRAIL_REPORT_DAILY), ReportMonthly that for the month before
+	// (TRADETRAIL_REPORT_MONTHLY); empty: it is not.
+	ReportDaily, ReportMonthly string
+	// ReportZone is the time zone of these expressions, such as America/New_York
+	// (TRADETRAIL_REPORT_ZONE).
+	ReportZone string
+	// ReportFormat is pdf, html, csv, json or text (TRADETRAIL_REPORT_FORMAT).
+	ReportFormat string
 	// Demo plays a simulated trading day (TRADETRAIL_DEMO=true).
 	Demo bool
 	// LogLevel is debug, info, warn or error (TRADETRAIL_LOG_LEVEL).
@@ -52,7 +64,10 @@ type Config struct {
 
 // Default is the complete configuration of a first start.
 func Default() Config {
-	return Config{Listen: "127.0.0.1:8080", DataDir: "data", LogLevel: "info"}
+	return Config{
+		Listen: "127.0.0.1:8080", DataDir: "data", LogLevel: "info",
+		ReportDaily: "10 0 * * *", ReportMonthly: "30 0 1 * *", ReportZone: "UTC", ReportFormat: "pdf",
+	}
 }
 
 // FromEnvironment is Default, overlaid by the variables that lookup knows.
@@ -69,6 +84,11 @@ func FromEnvironment(lookup func(string) (string, bool)) Config {
 		{"TRADETRAIL_EVENTSTORE_LISTEN", &c.EventStoreListen},
 		{"TRADETRAIL_REDIS", &c.Redis},
 		{"TRADETRAIL_SOURCES", &c.Sources},
+		{"TRADETRAIL_REPORT_DIR", &c.ReportDir},
+		{"TRADETRAIL_REPORT_DAILY", &c.ReportDaily},
+		{"TRADETRAIL_REPORT_MONTHLY", &c.ReportMonthly},
+		{"TRADETRAIL_REPORT_ZONE", &c.ReportZone},
+		{"TRADETRAIL_REPORT_FORMAT", &c.ReportFormat},
 		{"TRADETRAIL_LOG_LEVEL", &c.LogLevel},
 	} {
 		if value, ok := lookup(s.name); ok {

@@ -29,10 +29,12 @@ func TestFromEnvironment(t *testing.T) {
 	c := config.FromEnvironment(lookup(map[string]string{
 		"TRADETRAIL_LISTEN": "0.0.0.0:1", "TRADETRAIL_DATA_DIR": "/d", "TRADETRAIL_EVENTSTORE": "esdb://h", "TRADETRAIL_REDIS": "redis://h",
 		"TRADETRAIL_EVENTSTORE_LISTEN": "127.0.0.1:2113",
-		"TRADETRAIL_LOG_LEVEL":         "debug", "TRADETRAIL_INSECURE_LISTEN": "true", "TRADETRAIL_DEMO": "1", "TRADETRAIL_OTHER": "x", "TRADETRAIL_KEEP": "90d",
+		"TRADETRAIL_REPORT_DIR":        "/r", "TRADETRAIL_REPORT_DAILY": "1 2 * * *", "TRADETRAIL_REPORT_MONTHLY": "", "TRADETRAIL_REPORT_ZONE": "Europe/Paris", "TRADETRAIL_REPORT_FORMAT": "csv",
+		"TRADETRAIL_LOG_LEVEL": "debug", "TRADETRAIL_INSECURE_LISTEN": "true", "TRADETRAIL_DEMO": "1", "TRADETRAIL_OTHER": "x", "TRADETRAIL_KEEP": "90d",
 	}))
 	assert.Equal(t, config.Config{
 		Listen: "0.0.0.0:1", DataDir: "/d", EventStore: "esdb://h", EventStoreListen: "127.0.0.1:2113", Redis: "redis://h", LogLevel: "debug", InsecureListen: true, Demo: true, Keep: 90 * 24 * time.Hour,
+		ReportDir: "/r", ReportDaily: "1 2 * * *", ReportZone: "Europe/Paris", ReportFormat: "csv",
 	}, c)
 	require.ErrorContains(t, c.Validate(), "is for the embedded event store")
 

@@ -31,6 +31,8 @@ type AuditLimits struct {
 	Fresh time.Duration
 	// Answer is how long an answer, or one page of an export, may take to be found.
 	Answer time.Duration
+	// Report is how long a request for a report waits for it; longer ones go on without it.
+	Report time.Duration
 
 	Turns                    int // answers that are being found at a time
 	Questions, QuestionsEach int // and those with the ones that wait for it: of all, and of one principal
@@ -41,7 +43,7 @@ type AuditLimits struct {
 // DefaultAuditLimits are those of a server.
 func DefaultAuditLimits() AuditLimits {
 	return AuditLimits{
-		KeepAlive: 15 * time.Second, Fresh: 5 * time.Second, Answer: 10 * time.Second,
+		KeepAlive: 15 * time.Second, Fresh: 5 * time.Second, Answer: 10 * time.Second, Report: defaultReport,
 		Turns: 64, Questions: 1024, QuestionsEach: 512,
 		Feeds: 4096, FeedsEach: 256, Exports: 16, ExportsEach: 4,
 	}
@@ -53,6 +55,7 @@ const maxQuestionBytes = 64 << 10
 // Audit answers the questions below /audit, and /openapi.json.
 type Audit struct {
 	views          Views
+	reports        Reports // nil: there are none
 	log            *slog.Logger
 	build          string // the version of what writes the answers
 	limits         AuditLimits
@@ -64,10 +67,10 @@ type Audit struct {
 }
 
 // NewAudit makes the handler. build is the version of what runs, for
-// /openapi.json and entity tags.
-func NewAudit(views Views, log *slog.Logger, build string, limits AuditLimits) *Audit {
+// /openapi.json and entity tags; reports may be nil.
+func NewAudit(views Views, reports Reports, log *slog.Logger, build string, limits AuditLimits) *Audit {
 	a := &Audit{
-		views: views, log: log, build: build, limits: limits,
+		views: views, reports: reports, log: log, build: build, limits: limits,
 		feeds:     newSeats("feeds", limits.Feeds, limits.FeedsEach),
 		exports:   newSeats("exports", limits.Exports, limits.ExportsEach),
 		questions: newSeats("questions", limits.Questions, limits.QuestionsEach),
@@ -121,7 +124,10 @@ func (a *Audit) routes() []route {
 		{http.MethodGet, "/audit/anomalies", without(listParameters(), "type"), a.list(func(_ *http.Request, f *views.Query) { onlyAnomalies(f) })},
 		{http.MethodGet, "/audit/heatmap", heatmapParameters(), a.heatmap},
 		{http.MethodGet, "/audit/live", liveParameters(), a.live},
-		{http.MethodPost, "/audit/report/{order_id}", nil, a.report},
+		{http.MethodPost, "/audit/report", reportParameters(), a.anyReport},
+		{http.MethodPost, "/audit/report/{order_id}", []string{"format", "not_older_than"}, a.orderReport},
+		{http.MethodGet, reportsPath + "{id}", nil, a.reportJob},
+		{http.MethodGet, reportsPath + "{id}/content", nil, a.reportContent},
 		{http.MethodGet, "/openapi.json", nil, a.describe},
 	}
 }
@@ -162,10 +168,4 @@ func (a *Audit) await(ctx context.Context, position domain.Position) error {
 	ctx, cancel := context.WithTimeout(ctx, a.limits.Fresh)
 	defer cancel()
 	return a.views.Await(ctx, position)
-}
-
-func (a *Audit) report(w http.ResponseWriter, r *http.Request, _ query) error {
-	writeProblem(w, r, a.log, newProblem(http.StatusNotImplemented, "not_available",
-		"this server makes no reports yet; /audit/chain has all that is recorded of an order, also as text/csv"))
-	return nil
 }

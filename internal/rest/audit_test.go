@@ -43,6 +43,7 @@ type deskOptions struct {
 	limits   func(*rest.AuditLimits)
 	wrap     func(rest.Views) rest.Views
 	patience time.Duration
+	reports  rest.Reports
 }
 
 func openDesk(t *testing.T, log []feed.Event, options deskOptions) *desk {
@@ -65,7 +66,7 @@ func openDesk(t *testing.T, log []feed.Event, options deskOptions) *desk {
 	if options.wrap != nil {
 		guarded = options.wrap(guarded)
 	}
-	audit := rest.NewAudit(guarded, quiet, "v1.2.3", limits)
+	audit := rest.NewAudit(guarded, options.reports, quiet, "v1.2.3", limits)
 	d := &desk{T: t, set: set, log: log, ended: make(chan struct{}, 1000), spec: readSpec(t)}
 	server := httptest.NewServer(rest.Patient(rest.Secure(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() { d.ended <- struct{}{} }()

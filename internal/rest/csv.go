@@ -8,7 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/internal/csvcell"
 )
 
 // csvColumns are the columns, in their order; new ones come at the end. A chain has
@@ -46,7 +46,7 @@ func appendCSV(b []byte, e entry, steps bool) ([]byte, error) {
 		recorded = timeText(e.RecordedAt)
 	}
 	if steps {
-		b = append(appendCell(b, string(e.Stage)), ',')
+		b = append(csvcell.Append(b, string(e.Stage)), ',')
 		b = append(strconv.AppendInt(b, int64(*e.Latency), 10), ',')
 	}
 	cells := []string{
@@ -61,7 +61,7 @@ func appendCSV(b []byte, e entry, steps bool) ([]byte, error) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendCell(b, cell)
+		b = csvcell.Append(b, cell)
 	}
 	return append(b, '\r', '\n'), nil
 }
@@ -72,26 +72,4 @@ func optionalJSON(value any, present bool) (string, error) {
 	}
 	text, err := json.Marshal(value, jsontext.AllowInvalidUTF8(true))
 	return string(text), err
-}
-
-// appendCell quotes where RFC 4180 asks for it. Programs that open tables take a cell
-// that begins with one of these characters for a formula, and its text came from
-// strangers: an apostrophe in front makes it text again. A number, also a negative
-// one, can't be a formula and stays. Cells that begin with an apostrophe get a second
-// one, so that taking the first away always gives what was recorded.
-func appendCell(b []byte, cell string) []byte {
-	if cell != "" && strings.ContainsRune("=+-@\t\r\n'", rune(cell[0])) && !isNumber(cell) {
-		cell = "'" + cell
-	}
-	if !strings.ContainsAny(cell, ",\"\r\n") && !strings.HasPrefix(cell, " ") {
-		return append(b, cell...)
-	}
-	b = append(b, '"')
-	b = append(b, strings.ReplaceAll(cell, `"`, `""`)...)
-	return append(b, '"')
-}
-
-func isNumber(text string) bool {
-	_, err := domain.ParseDecimal(text)
-	return err == nil
 }

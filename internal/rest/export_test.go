@@ -17,6 +17,3 @@ func (a *Audit) Endpoints() []Endpoint {
 
 // CSVColumns are the columns of lists.
 func CSVColumns() []string { return csvColumns() }
-
-// AppendCell writes one cell of a CSV record.
-func AppendCell(cell string) string { return string(appendCell(nil, cell)) }
