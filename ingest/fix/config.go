@@ -46,10 +46,11 @@ type Config struct {
 	// insists.
 	ResetOnLogon bool `yaml:"reset_on_logon"`
 	// Username is sent with our logon, or demanded of the initiator's. The password
-	// is the content of PasswordFile, or of the environment variable PasswordEnv.
+	// is Password, which files of sources take from the environment, or the content of
+	// PasswordFile.
 	Username     string `yaml:"username"`
+	Password     string `yaml:"password"`
 	PasswordFile string `yaml:"password_file"`
-	PasswordEnv  string `yaml:"password_env"`
 	// OrderPrefix stands before every ClOrdID in order ids: for a counterparty whose
 	// ClOrdIDs mean other orders than ours.
 	OrderPrefix string `yaml:"order_prefix"`
@@ -103,8 +104,8 @@ func (c *Config) Validate() error {
 	if c.Heartbeat < 0 || c.Heartbeat > maxHeartbeat {
 		bad("heartbeat", "%d is not from 1 to %d seconds", c.Heartbeat, maxHeartbeat)
 	}
-	if c.PasswordFile != "" && c.PasswordEnv != "" {
-		bad("password_file", "stands beside password_env: one of the two counts")
+	if c.PasswordFile != "" && c.Password != "" {
+		bad("password_file", "stands beside password: one of the two counts")
 	}
 	if c.Role == Acceptor && !c.guarded() && !loopback(c.Host) {
 		bad("host", "%.80q is beyond loopback: set a password, or tls with ca_file", c.Host)
@@ -116,7 +117,7 @@ func (c *Config) Validate() error {
 }
 
 func (c *Config) guarded() bool {
-	return c.PasswordFile != "" || c.PasswordEnv != "" || c.TLS != nil && c.TLS.CAFile != ""
+	return c.PasswordFile != "" || c.Password != "" || c.TLS != nil && c.TLS.CAFile != ""
 }
 
 func loopback(host string) bool {
@@ -141,25 +142,19 @@ func (c *Config) applVerID() string {
 }
 
 // password reads the password where the configuration says.
-func (c *Config) password(lookup func(string) (string, bool)) (string, error) {
-	var password string
-	switch {
-	case c.PasswordFile != "":
+func (c *Config) password() (string, error) {
+	password := c.Password
+	if c.PasswordFile != "" {
 		text, err := os.ReadFile(c.PasswordFile)
 		if err != nil {
 			return "", fmt.Errorf("reading the password of %s: %w", c.Name, err)
 		}
-		password = strings.TrimRight(string(text), "\r\n")
-	case c.PasswordEnv != "":
-		var ok bool
-		if password, ok = lookup(c.PasswordEnv); !ok {
-			return "", domain.Rejectf(domain.CodeMissing, "password_env", "the variable %.80s is not set", c.PasswordEnv)
+		if password = strings.TrimRight(string(text), "\r\n"); password == "" {
+			return "", domain.Rejectf(domain.CodeInvalid, "password_file", "the password of %s is empty", c.Name)
 		}
-	default:
-		return "", nil
 	}
-	if password == "" || strings.ContainsRune(password, soh) {
-		return "", domain.Rejectf(domain.CodeInvalid, "password_file", "the password of %s is empty, or has a separator in it", c.Name)
+	if strings.ContainsRune(password, soh) {
+		return "", domain.Rejectf(domain.CodeInvalid, "password", "the password of %s has a separator in it", c.Name)
 	}
 	return password, nil
 }

@@ -139,6 +139,7 @@ func (s *session) onLogon(ctx context.Context, m *Message, a arrival, number int
 	}
 	first := !s.loggedOn
 	s.loggedOn = true
+	s.up.Store(true)
 	if s.cfg.Role == Acceptor && first || !first && reset {
 		if err := s.logon(ctx, reset); err != nil {
 			return err

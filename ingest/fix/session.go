@@ -100,6 +100,7 @@ var (
 // on; the error is why it ended.
 func (s *session) run(ctx context.Context) (loggedOn bool, err error) {
 	defer s.hangUp()
+	defer s.up.Store(false)
 	s.next = s.numbers.in
 	s.heard, s.spoke = s.deps.Now(), s.deps.Now()
 	if s.first == nil {

@@ -69,7 +69,6 @@ func (h *house) Record(ctx context.Context, source string, items []ingest.Item) 
 func (h *house) deps() fix.Deps {
 	return fix.Deps{
 		Recorder: h, Origins: fix.NewLinks(h.store), Log: slog.New(slog.DiscardHandler), Now: time.Now, Dir: h.dir,
-		Lookup: func(name string) (string, bool) { return "secret", name == "DROP_PASSWORD" },
 	}
 }
 
@@ -548,7 +547,7 @@ func TestSession_WhoMayLogOn(t *testing.T) {
 			h := newHouse(t)
 			s, _ := h.start(fix.Config{
 				Name: "drop-copy", Role: fix.Acceptor, Host: "127.0.0.1", BeginString: "FIX.4.4", SenderCompID: "FIRM", TargetCompID: "BROKER",
-				Username: "drop", PasswordEnv: "DROP_PASSWORD",
+				Username: "drop", Password: "secret",
 			})
 			w := dialWire(t, s)
 			w.send(tt.logon)
@@ -604,7 +603,7 @@ func TestConfig_SaysWhatIsWrong(t *testing.T) {
 		"sender_comp_id": func(c *fix.Config) { c.SenderCompID = "" },
 		"target_comp_id": func(c *fix.Config) { c.TargetCompID = "a|b" },
 		"heartbeat":      func(c *fix.Config) { c.Heartbeat = -1 },
-		"password_file":  func(c *fix.Config) { c.PasswordFile, c.PasswordEnv = "x", "y" },
+		"password_file":  func(c *fix.Config) { c.PasswordFile, c.Password = "x", "y" },
 		"tls.cert_file":  func(c *fix.Config) { c.TLS = &fix.TLS{} },
 	} {
 		bad := good

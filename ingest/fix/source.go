@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
+	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/ingest"
 	"github.com/tradetrail/tradetrail/internal/backoff"
 )
@@ -27,8 +29,6 @@ type Deps struct {
 	Now      func() time.Time
 	// Dir holds the sequence numbers, one file for each session.
 	Dir string
-	// Lookup reads the environment, for passwords; may be nil.
-	Lookup func(string) (string, bool)
 }
 
 // The waits of a session.
@@ -59,6 +59,7 @@ type Source struct {
 	numbers  *numbers
 	mapper   *Mapper
 	listener net.Listener // of an acceptor
+	up       atomic.Bool  // logged on
 }
 
 // New makes a session; an acceptor listens from now on. Run must be called.
@@ -70,11 +71,8 @@ func New(cfg Config, deps Deps) (*Source, error) {
 		cfg: cfg, deps: deps, log: deps.Log.With(slog.String("source", cfg.Name)),
 		mapper: NewMapper(Options{CompID: cfg.SenderCompID, OrderPrefix: cfg.OrderPrefix, Origins: deps.Origins}),
 	}
-	if deps.Lookup == nil {
-		deps.Lookup = func(string) (string, bool) { return "", false }
-	}
 	var err error
-	if s.password, err = cfg.password(deps.Lookup); err != nil {
+	if s.password, err = cfg.password(); err != nil {
 		return nil, err
 	}
 	if s.tls, err = cfg.tls(); err != nil {
@@ -89,6 +87,17 @@ func New(cfg Config, deps Deps) (*Source, error) {
 		}
 	}
 	return s, nil
+}
+
+// Name is the source of the events.
+func (s *Source) Name() string { return s.cfg.Name }
+
+// Ready tells why nothing is recorded at the moment, or nil.
+func (s *Source) Ready() error {
+	if s.up.Load() {
+		return nil
+	}
+	return &domain.Error{Class: domain.ClassTransient, Code: "not_logged_on", Message: "the FIX session with " + s.cfg.TargetCompID + " is not logged on"}
 }
 
 // Addr is where an acceptor listens.

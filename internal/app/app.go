@@ -196,7 +196,7 @@ func (a *App) open() ([]component, error) {
 	}
 	a.atStop("recorder", func(ctx context.Context) error { recorder.Close(ctx); return nil })
 
-	sources, err := a.openSources(recorder)
+	sources, err := a.openSources(recorder, store.Store)
 	if err != nil {
 		return nil, err
 	}

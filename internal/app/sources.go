@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/eventstore"
 	"github.com/tradetrail/tradetrail/ingest"
 	"github.com/tradetrail/tradetrail/ingest/broker"
+	"github.com/tradetrail/tradetrail/ingest/fix"
 	"github.com/tradetrail/tradetrail/ingest/kafka"
 	"github.com/tradetrail/tradetrail/ingest/nats"
 	"github.com/tradetrail/tradetrail/ingest/rabbitmq"
@@ -32,6 +35,8 @@ type Source interface {
 // door is what sources record through, and what they tell about themselves.
 type door struct {
 	recorder *ingest.Recorder
+	store    *eventstore.Store
+	dir      string // for what a source keeps
 	log      *slog.Logger
 	registry prometheus.Registerer
 }
@@ -46,6 +51,7 @@ func kinds() map[string]func(source.Entry) (plan, error) {
 		"nats":     fromBroker[nats.Config],
 		"rabbitmq": fromBroker[rabbitmq.Config],
 		"redis":    fromBroker[redisstream.Config],
+		"fix":      fromFIX,
 	}
 }
 
@@ -65,6 +71,24 @@ func fromBroker[C configuration](entry source.Entry) (plan, error) {
 	}
 	return func(to door) (Source, error) {
 		return broker.New(entry.Name, config, to.recorder, to.log, time.Now, to.registry)
+	}, nil
+}
+
+func fromFIX(entry source.Entry) (plan, error) {
+	var config fix.Config
+	if err := entry.Decode(&config); err != nil {
+		return nil, err
+	}
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	return func(to door) (Source, error) {
+		if to.dir == "" {
+			return nil, domain.Rejectf(domain.CodeMissing, "data-dir", "the FIX session %s needs a directory for its sequence numbers", config.Name)
+		}
+		return fix.New(config, fix.Deps{
+			Recorder: to.recorder, Origins: fix.NewLinks(to.store), Log: to.log, Now: time.Now, Dir: filepath.Join(to.dir, "fix"),
+		})
 	}, nil
 }
 
@@ -88,8 +112,8 @@ func (a *App) AddSources(entries []source.Entry) error {
 }
 
 // openSources makes the sources; none run yet.
-func (a *App) openSources(recorder *ingest.Recorder) ([]Source, error) {
-	to := door{recorder: recorder, log: a.log, registry: a.registry}
+func (a *App) openSources(recorder *ingest.Recorder, store *eventstore.Store) ([]Source, error) {
+	to := door{recorder: recorder, store: store, dir: a.cfg.DataDir, log: a.log, registry: a.registry}
 	var sources []Source
 	for _, plan := range a.plans {
 		s, err := plan(to)

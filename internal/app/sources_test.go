@@ -42,6 +42,7 @@ func TestSources_RecordBesideOneThatIsAway(t *testing.T) {
 sources:
   - {name: fills, kind: redis, url: "${STREAMS}", streams: [fills]}
   - {name: away, kind: rabbitmq, url: "amqp://127.0.0.1:1/", queue: none}
+  - {name: drop-copy, kind: fix, role: acceptor, host: 127.0.0.1, begin_string: FIX.4.4, sender_comp_id: US, target_comp_id: THEM, username: u, password: "${STREAMS}"}
 `, map[string]string{"STREAMS": streams.URL})))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -73,7 +74,8 @@ sources:
 	assert.Eventually(t, func() bool {
 		code, body := fetch("/readyz")
 		return code == http.StatusOK && strings.Contains(body, `{"name":"source redis:fills","status":"ok"}`) &&
-			strings.Contains(body, `{"name":"source rabbitmq:away","status":"failing"`)
+			strings.Contains(body, `{"name":"source rabbitmq:away","status":"failing"`) &&
+			strings.Contains(body, `{"name":"source drop-copy","status":"failing"`)
 	}, time.Minute, 20*time.Millisecond, "a broker that is away shows, and the service is ready")
 }
 
@@ -81,6 +83,7 @@ func TestSources_AreCheckedBeforeAnythingStarts(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"kind":  {"sources: [{name: a, kind: carrier-pigeon}]", "carrier-pigeon"},
 		"key":   {"sources: [{name: a, kind: kafka, topix: [b]}]", "topix"},
+		"fix":   {"sources: [{name: a, kind: fix, role: listener}]", "listener"},
 		"value": {"sources: [{name: a, kind: kafka, brokers: ['127.0.0.1:9092']}]", "topics"},
 	} {
 		t.Run(name, func(t *testing.T) {
