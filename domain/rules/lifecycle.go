@@ -43,19 +43,19 @@ func lifecycle() []definition {
 		{
 			Rule: law("overfilled", Critical, "More was executed than ordered",
 				"{value} was executed of an order of {limit}.",
-				"at the execution, unless a replacement is pending; the largest quantity that was ever ordered counts, each execution once",
+				"at the execution or, while a replacement is pending, when it is answered; the largest quantity that was ever ordered counts, each execution once",
 				"FIX: CumQty (14) is at most OrderQty (38)", known+", and orders with a trade that was busted or corrected"),
-			on: []occasion{onFill},
+			on: []occasion{onOrder},
 			build: func(limits) judge {
 				return func(x *moment) verdict {
 					o := x.order
-					if o == nil || !o.known() || !o.Ordered.Valid || o.Corrected || o.Fold.Status == domain.StatusPendingReplace ||
+					if !o.known() || !o.Ordered.Valid || o.Corrected || o.Replacing ||
 						!o.Executed.GreaterThan(o.Ordered.Decimal) || !o.Ordered.Decimal.IsPositive() {
 						return verdict{}
 					}
 					return verdict{
 						at: x.event.OccurredAt, value: o.Executed.String(), limit: o.Ordered.Decimal.String(), unit: "quantity",
-						evidence: []string{o.Submitted.ID, x.event.ID},
+						evidence: unique(o.Submitted.ID, o.LastFill.ID),
 					}
 				}
 			},

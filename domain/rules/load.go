@@ -161,7 +161,7 @@ func change(d *definition, n *yaml.Node) error {
 			i := slices.IndexFunc(d.Thresholds, func(t Threshold) bool { return t.Name == f.key })
 			d.Thresholds[i].Value, d.Thresholds[i].Source = text, "the file of rules"
 			if _, bad := d.Thresholds[i].read(); bad != nil {
-				err = fault(f.value, d.ID, f.key, "%v", bad)
+				err = fault(f.value, d.ID, f.key, "%s", said(bad))
 			}
 		}
 		if err != nil {
@@ -275,7 +275,7 @@ func (l *loader) ownRule(n *yaml.Node) (definition, error) {
 		if e, ok := errors.AsType[*domain.Error](err); ok && e.Field == "expression" {
 			field = "when"
 		}
-		return definition{}, fault(placeOf(places, field, n), o.ID, field, "%v", err)
+		return definition{}, fault(placeOf(places, field, n), o.ID, field, "%s", said(err))
 	}
 	return d, nil
 }

@@ -54,6 +54,7 @@ type order struct {
 	ClientIDs   []string            `json:"client_ids,omitempty"`
 	Refs        [4]string           `json:"refs"` // recommendation, evaluation, approval, computation: the first named
 	Checked     bool                `json:"checked,omitzero"`
+	Replacing   bool                `json:"replacing,omitzero"` // a replacement was asked for and not answered
 	Child       bool                `json:"child,omitzero"`
 	Environment string              `json:"environment,omitzero"`
 
@@ -112,6 +113,10 @@ func (o *order) mark(x *moment) {
 		o.Accepted.earlier(e)
 	case domain.OrderCancelled, domain.OrderRejected, domain.OrderExpired:
 		o.Dead.earlier(e)
+	case domain.OrderReplaceRequested, domain.OrderReplacePending:
+		o.Replacing = true
+	case domain.OrderReplaced, domain.OrderReplaceRejected:
+		o.Replacing = false
 	case domain.TradeBusted, domain.TradeCorrected:
 		o.Corrected = true
 	case domain.OrderPartiallyFilled, domain.OrderFilled:

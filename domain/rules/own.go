@@ -3,6 +3,7 @@ package rules
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -23,11 +24,11 @@ func (o ownRule) define() (definition, error) {
 		return definition{}, err
 	}
 	probe := matcher.Without(filter.Types)
-	if _, err := probe.Match(domain.Located{Event: &domain.Event{Type: domain.OrderSubmitted}}); err != nil {
+	if _, err := probe.Match(domain.Located{Event: &domain.Event{}}); err != nil {
 		return definition{}, err
 	}
 	if n, why := probe.Errors(); n > 0 {
-		return definition{}, domain.Rejectf(domain.CodeInvalid, "expression", "makes no sense where all fields are missing: %v", why)
+		return definition{}, domain.Rejectf(domain.CodeInvalid, "expression", "makes no sense where all fields are missing: %s", said(why))
 	}
 	thresholds := make(map[string]string, len(o.Thresholds))
 	for _, t := range o.Thresholds {
@@ -44,6 +45,15 @@ func (o ownRule) define() (definition, error) {
 	d := definition{Rule: o.Rule, on: []occasion{onAny}}
 	d.build = func(limits) judge { return r.judge(matcher) }
 	return d, nil
+}
+
+// said is an error's public message, without the field that its caller calls
+// otherwise.
+func said(err error) string {
+	if e, ok := errors.AsType[*domain.Error](err); ok {
+		return e.Message
+	}
+	return err.Error()
 }
 
 // mentions reports whether the rule may name a field; more than needed does no harm.
