@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"maps"
 	"time"
 
 	"github.com/tradetrail/tradetrail/domain"
@@ -86,9 +87,7 @@ func (e *Engine) Stats() Stats {
 	out := e.stats
 	out.Events = e.seen
 	out.Uncomputable = make(map[string]int64, len(e.stats.Uncomputable))
-	for rule, n := range e.stats.Uncomputable {
-		out.Uncomputable[rule] = n
-	}
+	maps.Copy(out.Uncomputable, e.stats.Uncomputable)
 	return out
 }
 

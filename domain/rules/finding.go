@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,4 +73,9 @@ func trimmed(evidence []string) []string {
 		return evidence
 	}
 	return slices.Concat(evidence[:maxEvidence/2], evidence[len(evidence)-maxEvidence/2:])
+}
+
+// compare orders findings for people: by rule, time and id.
+func (f Finding) compare(g Finding) int {
+	return cmp.Or(strings.Compare(f.Rule, g.Rule), f.At.Compare(g.At), strings.Compare(f.ID, g.ID))
 }

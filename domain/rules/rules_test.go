@@ -140,11 +140,14 @@ func trials() map[string]trial {
 			below: []tale{
 				{submitted(0, `,"arrival_price":"100"`), fill(ms(5), 10, "100.50")},
 				{submitted(0, `,"arrival_price":"100"`), fill(ms(5), 10, "90")},
-				{fill(0, 10, "1", said(`"slippage_bps":"50"`))}, {fill(0, 10, "1", said(`"slippage":"0.005"`))},
+				{fill(0, 10, "1", said(`"slippage_bps":"50"`))},
+				{fill(0, 10, "1", said(`"slippage":"0.005"`))},
 			},
 			missing: []tale{
-				{fill(0, 10, "999")}, {submitted(0, `,"arrival_price":"0"`), fill(ms(5), 10, "100.51")},
-				{of(domain.OrderFilled, 0, `"slippage_bps":"high"`)}, {fill(0, 10, "200", said(`"arrival_price":"100"`))},
+				{fill(0, 10, "999")},
+				{submitted(0, `,"arrival_price":"0"`), fill(ms(5), 10, "100.51")},
+				{of(domain.OrderFilled, 0, `"slippage_bps":"high"`)},
+				{fill(0, 10, "200", said(`"arrival_price":"100"`))},
 			},
 		},
 		"latency-signal": {

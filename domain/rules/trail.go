@@ -63,8 +63,13 @@ func (t *trail) merge(other *trail) {
 		return
 	}
 	for _, pair := range []struct{ mine, its *mark }{
-		{&t.Signal, &other.Signal}, {&t.Recommended, &other.Recommended}, {&t.Checked, &other.Checked}, {&t.Blocked, &other.Blocked},
-		{&t.Requested, &other.Requested}, {&t.Approved, &other.Approved}, {&t.Denied, &other.Denied},
+		{&t.Signal, &other.Signal},
+		{&t.Recommended, &other.Recommended},
+		{&t.Checked, &other.Checked},
+		{&t.Blocked, &other.Blocked},
+		{&t.Requested, &other.Requested},
+		{&t.Approved, &other.Approved},
+		{&t.Denied, &other.Denied},
 	} {
 		*pair.mine = earliest(*pair.mine, *pair.its)
 	}
