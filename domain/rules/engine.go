@@ -38,7 +38,7 @@ type Engine struct {
 	instruments *memory[instrument]
 	scopes      *memory[time.Time]
 	horizon     time.Time // of the latest trail that was forgotten
-	waiting     []question
+	waiting     queue
 	stats       Stats
 
 	moment moment
@@ -50,16 +50,6 @@ type Stats struct {
 	Forgotten    int64            `json:"forgotten"`              // orders that were forgotten while they were open
 	Unjudged     int64            `json:"unjudged"`               // questions whose order or decision was forgotten
 	Uncomputable map[string]int64 `json:"uncomputable,omitempty"` // by rule: events on which its expression makes no sense
-}
-
-// question is what a rule comes back to when the grace has passed.
-type question struct {
-	Kind  occasion  `json:"kind"`
-	Order string    `json:"order"`
-	Due   time.Time `json:"due"`
-	Count int64     `json:"count"`
-	Asked mark      `json:"asked"` // the event that put it
-	Names string    `json:"names,omitzero"`
 }
 
 // Engine starts a judgement that has seen nothing.
@@ -148,10 +138,7 @@ func (e *Engine) ask(x *moment) {
 
 // settle answers the questions whose grace has passed.
 func (e *Engine) settle(x *moment) {
-	n := 0
-	for n < len(e.waiting) && (!e.waiting[n].Due.After(e.now) || e.waiting[n].Count <= e.seen) {
-		q := e.waiting[n]
-		n++
+	for q, ok := e.waiting.due(e.now, e.seen); ok; q, ok = e.waiting.due(e.now, e.seen) {
 		o := e.orders.get(q.Order)
 		if o == nil {
 			e.stats.Unjudged++
@@ -166,15 +153,12 @@ func (e *Engine) settle(x *moment) {
 			}
 		}
 	}
-	if n > 0 {
-		e.waiting = append(e.waiting[:0], e.waiting[n:]...)
-	}
 	x.order = nil
 }
 
 // wait puts a question. All have the same grace, so they come due in their order.
 func (e *Engine) wait(kind occasion, x *moment, names string) {
-	e.waiting = append(e.waiting, question{
+	e.waiting.put(question{
 		Kind: kind, Order: x.event.OrderID, Due: e.now.Add(Grace), Count: e.seen + GraceEvents,
 		Asked: mark{x.event.ID, x.event.OccurredAt}, Names: names,
 	})

@@ -69,7 +69,7 @@ func day(seed uint64, decisions int) []domain.Located {
 
 func TestSnapshot_GoesOnAnywhere(t *testing.T) {
 	set := load(t, strict)
-	log := day(7, 60)
+	log := day(7, 25)
 	stories := trials()
 	for _, rule := range slices.Sorted(maps.Keys(stories)) { // of which a day has too few
 		story := without(stories[rule].fires, func(e *domain.Event) { e.OrderID = cmp.Or(e.OrderID, rule) + rule })
@@ -88,7 +88,7 @@ func TestSnapshot_GoesOnAnywhere(t *testing.T) {
 	require.Contains(t, kinds, "big-fill")
 
 	rapid.Check(t, func(t *rapid.T) {
-		cuts := rapid.SliceOfN(rapid.IntRange(0, len(log)), 1, 3).Draw(t, "cuts")
+		cuts := rapid.SliceOfN(rapid.IntRange(0, len(log)), 1, 2).Draw(t, "cuts")
 		slices.Sort(cuts)
 		engine := set.Engine()
 		var got []rules.Finding
@@ -122,7 +122,7 @@ func TestResume_RefusesWhatIsNotItsOwn(t *testing.T) {
 // Rules about chains don't care what other orders do in between.
 func TestObserve_UnrelatedOrdersDontMatter(t *testing.T) {
 	set := load(t, strict)
-	log := day(11, 60)
+	log := day(11, 25)
 	chainKinds := []string{"risk_block", "rejection", "duplicate", "approval_expired", "slippage", "latency", "lifecycle"}
 	of := func(log []domain.Located) []string {
 		end := later()
@@ -265,6 +265,7 @@ func BenchmarkObserve(b *testing.B) {
 			observe(engine, day(uint64(i), 2000))
 		}
 		size := 0
+		b.ResetTimer()
 		for b.Loop() {
 			saved, err := engine.Snapshot()
 			require.NoError(b, err)

@@ -31,7 +31,7 @@ func (e *Engine) Snapshot() ([]byte, error) {
 	return json.Marshal(snapshot{
 		Version: snapshotVersion, Set: e.set.hash, Now: e.now, Horizon: e.horizon, Stats: e.Stats(),
 		Orders: e.orders.save(), Trails: e.trails.save(), Activities: e.activities.save(),
-		Instruments: e.instruments.save(), Scopes: e.scopes.save(), Waiting: e.waiting,
+		Instruments: e.instruments.save(), Scopes: e.scopes.save(), Waiting: e.waiting.waiting(),
 	}, json.Deterministic(true))
 }
 
@@ -46,7 +46,8 @@ func (s *Set) Resume(data []byte) (*Engine, error) {
 		return nil, &domain.Error{Class: domain.ClassConflict, Code: "other_rules", Message: "the snapshot is of other rules"}
 	}
 	e := s.Engine()
-	e.now, e.horizon, e.seen, e.stats, e.waiting = saved.Now, saved.Horizon, saved.Stats.Events, saved.Stats, saved.Waiting
+	e.now, e.horizon, e.seen, e.stats = saved.Now, saved.Horizon, saved.Stats.Events, saved.Stats
+	e.waiting.questions = saved.Waiting
 	e.orders.load(saved.Orders)
 	e.trails.load(saved.Trails)
 	e.activities.load(saved.Activities)
