@@ -78,6 +78,9 @@ func slow(r Rule, from, to, limit string, on []occasion, of func(x *moment) stre
 	r.Version, r.Kind, r.Severity = 1, "latency", Low
 	r.Says = "From " + from + " to " + to + " it took {value}; {limit} is allowed."
 	r.Judges = "when the log has both " + from + " and " + to + ", in whatever order they were recorded"
+	if on[0] != onOrder && on[0] != onTrail {
+		r.Judges = "at " + to + ", if " + from + " was recorded before it"
+	}
 	r.Source = "the difference of occurred_at"
 	r.Thresholds = []Threshold{{Name: "limit", Unit: Duration, Value: limit, Means: "a stretch longer than this", Source: ours}}
 	r.Once = on[0] == onOrder

@@ -1,6 +1,8 @@
 package rules_test
 
 import (
+	"cmp"
+	"os"
 	"strings"
 	"testing"
 
@@ -114,4 +116,18 @@ func TestFinding_IDIsFrozen(t *testing.T) {
 	found := ofRule("order-rejected", observe(rules.Default().Engine(), recordedAs(tale{of(domain.OrderRejected, 0, ``)})))
 	require.Len(t, found, 1)
 	assert.Equal(t, frozenID, found[0].ID)
+}
+
+// docs/rules.md says of each rule what the rule says of itself.
+func TestRules_AreDescribed(t *testing.T) {
+	text, err := os.ReadFile("../../docs/rules.md")
+	require.NoError(t, err)
+	for _, r := range rules.Default().Rules() {
+		for _, want := range []string{"**`" + r.ID + "`** (" + string(r.Severity) + ", kind `" + r.Kind + "`)", "- Says: " + r.Says, "- Judges " + r.Judges + ".", r.Blind} {
+			assert.Contains(t, string(text), want, r.ID)
+		}
+		for _, threshold := range r.Thresholds {
+			assert.Contains(t, string(text), "- `"+threshold.Name+"` = "+cmp.Or(threshold.Value, "not set")+" ("+string(threshold.Unit)+")", r.ID)
+		}
+	}
 }
