@@ -167,6 +167,13 @@ func (m *Matcher) Without(dimensions ...Dimension) *Matcher {
 	return &without
 }
 
+// Counting returns a matcher of the same filter that counts its errors alone.
+func (m *Matcher) Counting() *Matcher {
+	alone := *m
+	alone.faults = &faults{}
+	return &alone
+}
+
 // Owner are the account, the strategy and the user that an event belongs to.
 type Owner struct{ Account, Strategy, User string }
 

@@ -21,6 +21,7 @@ const module = "github.com/tradetrail/tradetrail/"
 var allowed = map[string][]string{
 	"domain":              {},
 	"domain/filter":       {"domain"},
+	"domain/rules":        {"domain", "domain/filter"},
 	"eventstore":          {"domain", "internal/backoff"},
 	"eventstore/embedded": {"eventstore/internal/wire"}, // speaks the protocol; knows nothing of audit events
 	"eventstore/internal": {},
