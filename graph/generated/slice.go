@@ -1,3 +1,4 @@
+// Package generated is the executor that gqlgen makes of the schema, and what it calls.
 package generated
 
 import (
@@ -10,15 +11,11 @@ import (
 // goroutine for each element. Ours wait for nothing, and the goroutines (their stacks,
 // which grow every time) took a tenth of the time of an answer.
 func marshalInOrder(
-	ctx context.Context, length int, _ int64, omitPanicHandler bool, marshalElement func(ctx context.Context, i int) graphql.Marshaler,
+	ctx context.Context, length int, _ int64, _ bool, marshalElement func(ctx context.Context, i int) graphql.Marshaler,
 ) (elements graphql.Array) {
 	elements = make(graphql.Array, length)
 	for i := range elements {
 		element := graphql.WithFieldContext(ctx, &graphql.FieldContext{Index: &i})
-		if omitPanicHandler {
-			elements[i] = marshalElement(element, i)
-			continue
-		}
 		if !recovered(element, func() { elements[i] = marshalElement(element, i) }) {
 			return nil
 		}

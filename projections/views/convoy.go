@@ -38,7 +38,7 @@ func newConvoy(client redis.UniversalClient) *convoy { return &convoy{UniversalC
 // Pipelined is like that of a client: the error is the first of the commands, also
 // redis.Nil. When ctx ends its caller goes on, and must not look at the commands.
 func (c *convoy) Pipelined(ctx context.Context, fill func(redis.Pipeliner) error) ([]redis.Cmder, error) {
-	pipe := c.UniversalClient.Pipeline()
+	pipe := c.Pipeline()
 	if err := fill(pipe); err != nil || pipe.Len() == 0 {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (c *convoy) travel(ctx context.Context) {
 		together := slices.Clone(c.waiting[:n])
 		c.waiting = slices.Delete(c.waiting, 0, n)
 		c.mu.Unlock()
-		pipe := c.UniversalClient.Pipeline()
+		pipe := c.Pipeline()
 		for _, p := range together {
 			_ = pipe.BatchProcess(ctx, p.cmds...) // only puts them in line
 		}
