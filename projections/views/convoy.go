@@ -12,10 +12,13 @@ import (
 // sides a round trip costs more than the little that is read in it. One that comes
 // when nothing is under way leaves at once; the others leave with the next.
 //
-// What is put into one pipeline stays together and in order, and on a cluster what
-// is of one node of it. Everything but Pipelined goes alone.
+// What is put into one pipeline stays together and in order. Everything but Pipelined
+// goes alone; so does all on a cluster, where one node that is away would hold back
+// those who read from others.
 type convoy struct {
 	redis.UniversalClient
+
+	alone bool
 
 	mu      sync.Mutex
 	under   int // trips under way
@@ -29,15 +32,21 @@ type passage struct {
 }
 
 const (
-	convoyTrips  = 2  // under way at a time: while one is answered, the next is written
+	convoyTrips  = 4  // under way at a time, so that a long answer holds back few
 	convoyLength = 32 // pipelines in one trip, so that nobody waits for hundreds
 )
 
-func newConvoy(client redis.UniversalClient) *convoy { return &convoy{UniversalClient: client} }
+func newConvoy(client redis.UniversalClient) *convoy {
+	_, cluster := client.(*redis.ClusterClient)
+	return &convoy{UniversalClient: client, alone: cluster}
+}
 
 // Pipelined is like that of a client: the error is the first of the commands, also
 // redis.Nil. When ctx ends its caller goes on, and must not look at the commands.
 func (c *convoy) Pipelined(ctx context.Context, fill func(redis.Pipeliner) error) ([]redis.Cmder, error) {
+	if c.alone {
+		return c.UniversalClient.Pipelined(ctx, fill)
+	}
 	pipe := c.Pipeline()
 	if err := fill(pipe); err != nil || pipe.Len() == 0 {
 		return nil, err
