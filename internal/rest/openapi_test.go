@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -19,6 +20,7 @@ import (
 
 // spec is openapi.json, to hold answers against.
 type spec struct {
+	mu       sync.Mutex // held while the compiler works
 	document map[string]any
 	compiler *jsonschema.Compiler
 	paths    map[string]*regexp.Regexp
@@ -62,6 +64,8 @@ func escaped(name string) string { return strings.NewReplacer("~", "~0", "/", "~
 // schema compiles what stands at a place of the document.
 func (s *spec) schema(t testing.TB, pointer string) *jsonschema.Schema {
 	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	compiled, err := s.compiler.Compile("openapi.json#" + pointer)
 	require.NoError(t, err)
 	return compiled
