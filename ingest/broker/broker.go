@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -52,6 +53,10 @@ type Reader interface {
 
 // Unknown is a number of messages that a broker does not tell.
 const Unknown int64 = -1
+
+// Place is a name made of several, which no others make. It may hold a password,
+// and is for comparing only.
+func Place(names ...string) string { return fmt.Sprintf("%q", names) }
 
 // Broker is where messages come from, as configured.
 type Broker interface {
