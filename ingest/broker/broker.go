@@ -62,6 +62,10 @@ func Place(names ...string) string { return fmt.Sprintf("%q", names) }
 type Broker interface {
 	// Kind is the name of the folder: kafka, nats, rabbitmq, redis.
 	Kind() string
+	// Reads are what it takes messages from and says how far it has come: made with
+	// Place, from all that tells one from another. Two sources that share one would
+	// record its messages under two names.
+	Reads() []string
 	// Open connects. It fails when the broker is away, or does not know what it is
 	// asked for; it does not try for long.
 	Open(ctx context.Context, log *slog.Logger) (Reader, error)
