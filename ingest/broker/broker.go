@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -53,10 +54,18 @@ type Reader interface {
 // Unknown is a number of messages that a broker does not tell.
 const Unknown int64 = -1
 
+// Place is a name made of several, which no others make. It may hold a password,
+// and is for comparing only.
+func Place(names ...string) string { return fmt.Sprintf("%q", names) }
+
 // Broker is where messages come from, as configured.
 type Broker interface {
 	// Kind is the name of the folder: kafka, nats, rabbitmq, redis.
 	Kind() string
+	// Reads are what it takes messages from and says how far it has come: made with
+	// Place, from all that tells one from another. Two sources that share one would
+	// record its messages under two names.
+	Reads() []string
 	// Open connects. It fails when the broker is away, or does not know what it is
 	// asked for; it does not try for long.
 	Open(ctx context.Context, log *slog.Logger) (Reader, error)

@@ -29,7 +29,8 @@ type queue struct {
 
 const length = 6
 
-func (q *queue) Kind() string { return "queue" }
+func (q *queue) Kind() string    { return "queue" }
+func (q *queue) Reads() []string { return nil }
 
 func (q *queue) Open(context.Context, *slog.Logger) (broker.Reader, error) {
 	q.mu.Lock()

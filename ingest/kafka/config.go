@@ -9,11 +9,15 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
@@ -28,10 +32,12 @@ type Config struct {
 	Brokers []string    `yaml:"brokers"` // HOST:PORT of some brokers of the cluster
 	Topics  []string    `yaml:"topics"`
 	Group   string      `yaml:"group"` // consumer group; "tradetrail" if empty
-	Start   string      `yaml:"start"` // where a new group begins: oldest (if empty) or newest
+	Start   string      `yaml:"start"` // where a group that has committed nothing begins: oldest (if empty) or newest
 	TLS     *broker.TLS `yaml:"tls"`
 	SASL    *SASL       `yaml:"sasl"`
 }
+
+const newest = "newest"
 
 // SASL says who we are.
 type SASL struct {
@@ -51,6 +57,16 @@ const (
 
 // Kind implements broker.Broker.
 func (Config) Kind() string { return "kafka" }
+
+// Reads implements broker.Broker.
+func (c Config) Reads() []string {
+	brokers := strings.Join(slices.Sorted(slices.Values(c.Brokers)), ",")
+	var reads []string
+	for _, topic := range c.Topics {
+		reads = append(reads, broker.Place(brokers, c.group(), topic))
+	}
+	return reads
+}
 
 // Validate says what is wrong with the configuration.
 func (c Config) Validate() error {
@@ -75,12 +91,17 @@ func (c Config) Open(ctx context.Context, log *slog.Logger) (broker.Reader, erro
 	if err != nil {
 		return nil, err
 	}
-	client, err := kgo.NewClient(options...)
+	asking, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if c.Start == newest {
+		if err := c.beginAtEnd(asking, options); err != nil {
+			return nil, fmt.Errorf("beginning at the newest messages: %w", err)
+		}
+	}
+	client, err := kgo.NewClient(append(options, c.consuming()...)...)
 	if err != nil {
 		return nil, fmt.Errorf("making the client: %w", err)
 	}
-	asking, cancel := context.WithTimeout(ctx, openTimeout)
-	defer cancel()
 	if err := client.Ping(asking); err != nil {
 		client.CloseAllowingRebalance()
 		return nil, fmt.Errorf("asking the brokers: %w", err)
@@ -95,23 +116,54 @@ func (c Config) group() string {
 	return c.Group
 }
 
+// beginAtEnd commits the end of every partition, once for a group that has committed
+// nothing: it is where the group goes on, whatever comes before its first batch.
+func (c Config) beginAtEnd(ctx context.Context, options []kgo.Opt) error {
+	client, err := kgo.NewClient(options...) // no member: members may not commit before they join
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	committed, err := admin.FetchOffsetsForTopics(ctx, c.group(), slices.Clone(c.Topics)...)
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+		return err
+	}
+	for _, offset := range committed.Sorted() {
+		if offset.At >= 0 {
+			return nil // a partition without a place came later, and is read from its start
+		}
+	}
+	ends, err := admin.ListCommittedOffsets(ctx, c.Topics...)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return err
+	}
+	return admin.CommitAllOffsets(ctx, c.group(), ends.Offsets())
+}
+
+func (c Config) consuming() []kgo.Opt {
+	return []kgo.Opt{
+		kgo.ConsumerGroup(c.group()), kgo.ConsumeTopics(c.Topics...), kgo.DisableAutoCommit(),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		// A group whose place the brokers have thrown away goes on with what is left.
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(fetchPartitionBytes),
+	}
+}
+
+// options are those of any client: how it connects.
 func (c Config) options(log *slog.Logger) ([]kgo.Opt, error) {
-	start := kgo.NewOffset().AtStart()
 	switch c.Start {
-	case "", "oldest":
-	case "newest":
-		start = kgo.NewOffset().AtEnd()
+	case "", "oldest", newest:
 	default:
 		return nil, domain.Rejectf(domain.CodeInvalid, "start", "%.50q is neither oldest nor newest", c.Start)
 	}
 	options := []kgo.Opt{
 		kgo.SeedBrokers(c.Brokers...), kgo.ClientID("tradetrail"),
-		kgo.ConsumerGroup(c.group()), kgo.ConsumeTopics(c.Topics...), kgo.DisableAutoCommit(),
-		kgo.ConsumeStartOffset(start),
-		// A group whose place the brokers have thrown away goes on with what is left.
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(fetchPartitionBytes),
 		kgo.BrokerMaxReadBytes(maxRead), kgo.MaxDecompressBatchBytes(maxRead),
 		kgo.WithLogger(logger{log}),
 	}

@@ -1,12 +1,15 @@
 package kafka_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
 	"strconv"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -103,6 +106,77 @@ func TestSource_WaitsForABrokerThatIsAway(t *testing.T) {
 	port, err := brokertest.FreePort()
 	require.NoError(t, err)
 	brokertest.Away(t, kafka.Config{Brokers: []string{net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}, Topics: []string{"fills"}})
+}
+
+// next is what a new reader reads first.
+func next(t *testing.T, config kafka.Config) []string {
+	t.Helper()
+	reader, err := config.Open(t.Context(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer reader.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	batch, err := reader.Fetch(ctx)
+	require.NoError(t, err)
+	require.NoError(t, batch.Commit(ctx))
+	var bodies []string
+	for _, m := range batch.Messages {
+		bodies = append(bodies, string(m.Body))
+	}
+	return bodies
+}
+
+func TestConfig_NewestIsWhereAGroupBeganOnce(t *testing.T) {
+	f := newFake(t)
+	place := f.place(t)
+	config, ok := place.Reader(0).(kafka.Config)
+	require.True(t, ok)
+	config.Start = "newest"
+	place.Publish(t, 0, []byte("before"))
+	brokertest.Opens(t, config) // and reads nothing
+	place.Publish(t, 0, []byte("while it was down"))
+	assert.Equal(t, []string{"while it was down"}, next(t, config))
+
+	client, err := kgo.NewClient(kgo.SeedBrokers(f.address()), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	require.NoError(t, err)
+	defer client.Close()
+	_, err = kadm.NewClient(client).CreatePartitions(t.Context(), 1, config.Topics...)
+	require.NoError(t, err)
+	added := &kgo.Record{Topic: config.Topics[0], Partition: partitions, Value: []byte("of a partition that was added")}
+	require.NoError(t, client.ProduceSync(t.Context(), added).FirstErr())
+	assert.Equal(t, []string{"of a partition that was added"}, next(t, config))
+}
+
+func TestConfig_NewestWaitsForItsTopics(t *testing.T) {
+	config := kafka.Config{Brokers: []string{newFake(t).address()}, Topics: []string{"none"}, Start: "newest"}
+	_, err := config.Open(t.Context(), slog.New(slog.DiscardHandler))
+	require.Error(t, err)
+}
+
+func TestReader_BatchesAreBoundedInBytes(t *testing.T) {
+	place := newFake(t).place(t)
+	const n, each = 60, 1 << 20
+	for i := range n {
+		place.Publish(t, i%partitions, bytes.Repeat([]byte{'a' + byte(i%26)}, each))
+	}
+	reader, err := place.Reader(0).Open(t.Context(), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer reader.Close()
+	seen := make(map[string]int)
+	for read := 0; read < n; {
+		batch, err := reader.Fetch(t.Context())
+		require.NoError(t, err)
+		assert.LessOrEqual(t, len(batch.Messages), broker.MaxBatchBytes/each)
+		for _, m := range batch.Messages {
+			require.Equal(t, strconv.Itoa(seen[m.Partition]), m.Offset)
+			seen[m.Partition]++
+		}
+		read += len(batch.Messages)
+		require.NoError(t, batch.Commit(t.Context()))
+	}
+	behind, err := reader.Behind(t.Context())
+	require.NoError(t, err)
+	assert.Zero(t, behind)
 }
 
 func TestConfig_SASL(t *testing.T) {

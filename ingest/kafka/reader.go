@@ -25,12 +25,14 @@ type reader struct {
 	admin  *kadm.Client
 	group  string
 	log    *slog.Logger
+
+	polled []*kgo.Record // and not in a batch yet; those of a partition in its order
 }
 
 // Fetch implements broker.Reader. The client keeps the group's heartbeat going by
 // itself, so a batch may be held for as long as it takes.
 func (r *reader) Fetch(ctx context.Context) (broker.Batch, error) {
-	for {
+	for len(r.polled) == 0 {
 		fetches := r.client.PollRecords(ctx, broker.MaxBatch)
 		if err := ctx.Err(); err != nil {
 			return broker.Batch{}, err // what was polled is not committed
@@ -44,39 +46,40 @@ func (r *reader) Fetch(ctx context.Context) (broker.Batch, error) {
 			}
 			problem = fmt.Errorf("fetching %s/%d: %w", topic, partition, err)
 		})
-		if fetches.NumRecords() > 0 {
-			// A problem that lasts is there again at the next fetch.
-			return r.batch(fetches), nil
-		}
-		if problem != nil {
+		r.polled = fetches.Records()
+		if len(r.polled) == 0 && problem != nil { // one that lasts is there again at the next poll
 			return broker.Batch{}, problem
 		}
 	}
+	return r.batch(), nil
 }
 
-func (r *reader) batch(fetches kgo.Fetches) broker.Batch {
-	batch := broker.Batch{Messages: make([]broker.Message, 0, fetches.NumRecords())}
-	var last []*kgo.Record // of each partition
-	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
-		if len(p.Records) == 0 {
-			return
+// batch takes from what was polled, which is bounded in number only.
+func (r *reader) batch() broker.Batch {
+	n, size := 0, 0
+	for ; n < len(r.polled); n++ {
+		if size += len(r.polled[n].Value); n > 0 && size > broker.MaxBatchBytes {
+			break
 		}
-		partition := p.Topic + "/" + strconv.Itoa(int(p.Partition))
-		for _, record := range p.Records {
-			batch.Messages = append(batch.Messages, broker.Message{
-				Partition: partition, Offset: strconv.FormatInt(record.Offset, 10), Body: record.Value, At: record.Timestamp,
-			})
+	}
+	records := r.polled[:n:n]
+	r.polled = r.polled[n:]
+	batch := broker.Batch{Messages: make([]broker.Message, n)}
+	for i, record := range records {
+		batch.Messages[i] = broker.Message{
+			Partition: record.Topic + "/" + strconv.Itoa(int(record.Partition)), Offset: strconv.FormatInt(record.Offset, 10),
+			Body: record.Value, At: record.Timestamp,
 		}
-		last = append(last, p.Records[len(p.Records)-1])
-	})
-	batch.Commit = func(ctx context.Context) error { return r.commit(ctx, last) }
+	}
+	// Of each partition the highest offset counts.
+	batch.Commit = func(ctx context.Context) error { return r.commit(ctx, records) }
 	return batch
 }
 
 // commit does not mind that partitions were given to another member meanwhile: it
 // records the messages again and commits them itself.
-func (r *reader) commit(ctx context.Context, last []*kgo.Record) error {
-	err := r.client.CommitRecords(ctx, last...)
+func (r *reader) commit(ctx context.Context, records []*kgo.Record) error {
+	err := r.client.CommitRecords(ctx, records...)
 	for _, moved := range []error{kerr.RebalanceInProgress, kerr.IllegalGeneration, kerr.UnknownMemberID, kerr.StaleMemberEpoch} {
 		if errors.Is(err, moved) {
 			r.log.InfoContext(ctx, "partitions were moved while their messages were recorded")

@@ -26,10 +26,11 @@ import (
 
 // Config is a source of kind nats.
 type Config struct {
+	Name        string        `yaml:"name"`        // of the source
 	URL         string        `yaml:"url"`         // nats://HOST:4222, or several with commas; tls:// for TLS
 	Stream      string        `yaml:"stream"`      // must exist: who publishes decides how it is kept
-	Subjects    []string      `yaml:"subjects"`    // of the stream; all if empty. Several need a server from 2.10 on
-	Durable     string        `yaml:"durable"`     // name of the consumer, made if need be; "tradetrail" if empty
+	Subjects    []string      `yaml:"subjects"`    // of the stream; all if empty. Several need a server from 2.10 on. Fixed for a Durable
+	Durable     string        `yaml:"durable"`     // name of the consumer, made if need be; "tradetrail-" and Name if empty
 	Shared      bool          `yaml:"shared"`      // several processes read from Durable; no order then
 	AckWait     time.Duration `yaml:"ack_wait"`    // 10s if 0
 	Credentials string        `yaml:"credentials"` // file of a JWT and its seed
@@ -48,6 +49,12 @@ const (
 
 // Kind implements broker.Broker.
 func (Config) Kind() string { return "nats" }
+
+// Reads implements broker.Broker.
+func (c Config) Reads() []string {
+	c = c.withDefaults()
+	return []string{broker.Place(c.URL, c.Stream, c.Durable)}
+}
 
 // Validate says what is wrong with the configuration.
 func (c Config) Validate() error {
@@ -69,7 +76,7 @@ func (c Config) Validate() error {
 
 func (c Config) withDefaults() Config {
 	if c.Durable == "" {
-		c.Durable = "tradetrail"
+		c.Durable = "tradetrail-" + c.Name
 	}
 	if c.AckWait == 0 {
 		c.AckWait = defaultAckWait

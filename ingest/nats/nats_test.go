@@ -2,6 +2,7 @@ package nats_test
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -117,6 +118,37 @@ func TestSource_WaitsForABrokerThatIsAway(t *testing.T) {
 
 func TestSource_SaysThatThereIsNoStream(t *testing.T) {
 	brokertest.Away(t, nats.Config{URL: start(t).url(), Stream: "none"})
+}
+
+func TestConfig_ConsumersKeepTheirSubjects(t *testing.T) {
+	s := start(t)
+	conn, err := client.Connect(s.url())
+	require.NoError(t, err)
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	require.NoError(t, err)
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "trading", Subjects: []string{"trading.>"}})
+	require.NoError(t, err)
+	for _, subject := range []string{"trading.risk", "trading.fills"} {
+		_, err = js.Publish(t.Context(), subject, []byte(subject))
+		require.NoError(t, err)
+	}
+	config := func(name, subject string) nats.Config {
+		return nats.Config{Name: name, URL: s.url(), Stream: "trading", Subjects: []string{subject}}
+	}
+	for _, name := range []string{"fills", "risk"} {
+		reader, err := config(name, "trading."+name).Open(t.Context(), slog.New(slog.DiscardHandler))
+		require.NoError(t, err)
+		batch, err := reader.Fetch(t.Context())
+		require.NoError(t, err)
+		require.Len(t, batch.Messages, 1)
+		assert.Equal(t, "trading."+name, string(batch.Messages[0].Body))
+		require.NoError(t, batch.Commit(t.Context()))
+		reader.Close()
+	}
+	_, err = config("fills", "trading.risk").Open(t.Context(), slog.New(slog.DiscardHandler))
+	require.ErrorContains(t, err, "name another durable")
+	brokertest.Opens(t, config("fills", "trading.fills"))
 }
 
 func TestConfig_Validate(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	client "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/ingest/broker"
 )
 
@@ -46,9 +48,9 @@ func (c Config) read(ctx context.Context, conn *client.Conn, log *slog.Logger) (
 	}
 	asking, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	consumer, err := js.CreateOrUpdateConsumer(asking, c.Stream, c.consumer())
+	consumer, err := c.open(asking, js)
 	if err != nil {
-		return nil, fmt.Errorf("making consumer %s of stream %s: %w", c.Durable, c.Stream, err)
+		return nil, fmt.Errorf("opening consumer %s of stream %s: %w", c.Durable, c.Stream, err)
 	}
 	r := &reader{
 		conn: conn, consumer: consumer, stream: c.Stream, shared: c.Shared, log: log,
@@ -73,6 +75,32 @@ func (c Config) read(ctx context.Context, conn *client.Conn, log *slog.Logger) (
 		return nil, fmt.Errorf("reading consumer %s: %w", c.Durable, err)
 	}
 	return r, nil
+}
+
+// open makes the consumer, or takes the one that is there if it reads the same
+// subjects. With others its place would mean other messages: those before it would
+// never be delivered.
+func (c Config) open(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, error) {
+	there, err := js.Consumer(ctx, c.Stream, c.Durable)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return js.CreateConsumer(ctx, c.Stream, c.consumer())
+	}
+	if err != nil {
+		return nil, err
+	}
+	before, after := subjects(there.CachedInfo().Config), subjects(c.consumer())
+	if !slices.Equal(before, after) {
+		return nil, domain.Rejectf(domain.CodeInvalid, "subjects", "it reads %q, and not %q: name another durable, or delete this one", before, after)
+	}
+	return js.UpdateConsumer(ctx, c.Stream, c.consumer())
+}
+
+// subjects are those that a consumer reads, sorted; none means all of the stream.
+func subjects(c jetstream.ConsumerConfig) []string {
+	if c.FilterSubject != "" {
+		return []string{c.FilterSubject}
+	}
+	return slices.Sorted(slices.Values(c.FilterSubjects))
 }
 
 // awaitReturn waits until no message is out, or has been for longer than the

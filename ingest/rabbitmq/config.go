@@ -43,10 +43,17 @@ const (
 // Kind implements broker.Broker.
 func (Config) Kind() string { return "rabbitmq" }
 
+// Reads implements broker.Broker.
+func (c Config) Reads() []string { return []string{broker.Place(c.URL, c.Queue)} }
+
 // Validate says what is wrong with the configuration.
 func (c Config) Validate() error {
-	if _, err := amqp.ParseURI(c.URL); err != nil {
+	uri, err := amqp.ParseURI(c.URL)
+	if err != nil {
 		return domain.Rejectf(domain.CodeInvalid, "url", "it is not amqp://USER:PASSWORD@HOST:PORT/VHOST") // not what it is: it may hold a password
+	}
+	if c.TLS != nil && uri.Scheme != "amqps" {
+		return domain.Rejectf(domain.CodeInvalid, "tls", "it has no effect on amqp://: amqps:// is needed")
 	}
 	if c.Queue == "" {
 		return domain.Rejectf(domain.CodeMissing, "queue", "the name of a queue is needed")
@@ -54,7 +61,7 @@ func (c Config) Validate() error {
 	if c.Prefetch < 0 || c.Prefetch > maxPrefetch {
 		return domain.Rejectf(domain.CodeInvalid, "prefetch", "%d is not between 1 and %d", c.Prefetch, maxPrefetch)
 	}
-	_, err := c.TLS.Config()
+	_, err = c.TLS.Config()
 	return err
 }
 

@@ -116,7 +116,8 @@ func TestConfig_Validate(t *testing.T) {
 		"no url":      func(c *rabbitmq.Config) { c.URL = "" },
 		"no queue":    func(c *rabbitmq.Config) { c.Queue = "" },
 		"prefetch":    func(c *rabbitmq.Config) { c.Prefetch = 1 << 16 },
-		"certificate": func(c *rabbitmq.Config) { c.TLS = &broker.TLS{CA: "does-not-exist"} },
+		"no effect":   func(c *rabbitmq.Config) { c.TLS = &broker.TLS{} },
+		"certificate": func(c *rabbitmq.Config) { c.URL, c.TLS = "amqps://127.0.0.1/", &broker.TLS{CA: "does-not-exist"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := good

@@ -46,6 +46,16 @@ const (
 // Kind implements broker.Broker.
 func (Config) Kind() string { return "redis" }
 
+// Reads implements broker.Broker.
+func (c Config) Reads() []string {
+	c = c.withDefaults()
+	var reads []string
+	for _, stream := range c.Streams {
+		reads = append(reads, broker.Place(c.URL, c.Group, stream))
+	}
+	return reads
+}
+
 // Validate says what is wrong with the configuration.
 func (c Config) Validate() error {
 	if _, err := c.options(); err != nil {
@@ -103,7 +113,8 @@ func (c Config) Open(ctx context.Context, _ *slog.Logger) (broker.Reader, error)
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{config: c, client: redis.NewClient(options), count: firstCount, unread: make(map[string]string)}
+	r := &reader{config: c, client: redis.NewClient(options), count: firstCount, unread: make(map[string]string), unseen: make(map[string]string)}
+	r.lookAgain = time.NewTicker(max(c.TakeOver/2, time.Millisecond))
 	asking, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	for _, stream := range c.Streams {
@@ -114,5 +125,6 @@ func (c Config) Open(ctx context.Context, _ *slog.Logger) (broker.Reader, error)
 		}
 		r.unread[stream] = "0"
 	}
+	r.look()
 	return r, nil
 }

@@ -18,10 +18,6 @@ import (
 // firstCount is how many entries are read before it is known how large they are.
 const firstCount = 64
 
-// claimEvery is how many reads that found nothing lie between two looks for what
-// other consumers have left.
-const claimEvery = 5
-
 type reader struct {
 	config Config
 	client *redis.Client
@@ -30,7 +26,10 @@ type reader struct {
 	// unread are the streams of which entries of an earlier life may be left, with
 	// the last one read.
 	unread map[string]string
-	idle   int // reads that found nothing, in a row
+	// unseen are the streams in which others may have left entries, with where the
+	// rest of those pending begins.
+	unseen    map[string]string
+	lookAgain *time.Ticker
 }
 
 // Fetch implements broker.Reader.
@@ -44,15 +43,20 @@ func (r *reader) Fetch(ctx context.Context) (broker.Batch, error) {
 			return broker.Batch{}, err
 		}
 		if batch := r.batch(streams); len(batch.Messages) > 0 {
-			r.idle = 0
 			return batch, nil
 		}
-		r.idle++
+	}
+}
+
+// look has the next reads look through what is pending, in all streams.
+func (r *reader) look() {
+	for _, stream := range r.config.Streams {
+		r.unseen[stream] = "-"
 	}
 }
 
 // read asks for the entries of an earlier life until there are none, then for new
-// ones, and now and then for what others have left.
+// ones; and by the clock, however busy the streams are, for what others have left.
 func (r *reader) read(ctx context.Context) ([]redis.XStream, error) {
 	for _, stream := range r.config.Streams {
 		last, left := r.unread[stream]
@@ -71,9 +75,16 @@ func (r *reader) read(ctx context.Context) ([]redis.XStream, error) {
 		}
 		delete(r.unread, stream)
 	}
-	if r.idle%claimEvery == claimEvery-1 {
-		if streams, err := r.claim(ctx); err != nil || len(streams) > 0 {
-			return streams, err
+	select {
+	case <-r.lookAgain.C:
+		r.look()
+	default:
+	}
+	for _, stream := range r.config.Streams {
+		for r.unseen[stream] != "" {
+			if entries, err := r.takeOver(ctx, stream); err != nil || len(entries) > 0 {
+				return []redis.XStream{{Stream: stream, Messages: entries}}, err
+			}
 		}
 	}
 	args := &redis.XReadGroupArgs{Group: r.config.Group, Consumer: r.config.Consumer, Count: r.count, Block: block}
@@ -88,20 +99,57 @@ func (r *reader) read(ctx context.Context) ([]redis.XStream, error) {
 	return streams, nil
 }
 
-func (r *reader) claim(ctx context.Context) ([]redis.XStream, error) {
-	var out []redis.XStream
-	for _, stream := range r.config.Streams {
-		entries, _, err := r.client.XAutoClaim(ctx, &redis.XAutoClaimArgs{
-			Stream: stream, Group: r.config.Group, Consumer: r.config.Consumer, MinIdle: r.config.TakeOver, Start: "0", Count: r.count,
-		}).Result()
-		if err != nil {
-			return nil, fmt.Errorf("taking over what is left in stream %s: %w", stream, err)
+// takeOver takes what others have left among the next entries that are pending. An
+// entry is read before it is claimed: XCLAIM and XAUTOCLAIM strike out of what is
+// pending those that were trimmed, and nobody would know what is missing.
+func (r *reader) takeOver(ctx context.Context, stream string) ([]redis.XMessage, error) {
+	doing := func(err error) error { return fmt.Errorf("taking over what is left in stream %s: %w", stream, err) }
+	pending, err := r.client.XPendingExt(ctx, &redis.XPendingExtArgs{
+		Stream: stream, Group: r.config.Group, Idle: r.config.TakeOver, Start: r.unseen[stream], End: "+", Count: r.count,
+	}).Result()
+	if err != nil {
+		return nil, doing(err)
+	}
+	if len(pending) == 0 {
+		delete(r.unseen, stream)
+		return nil, nil
+	}
+	r.unseen[stream] = "(" + pending[len(pending)-1].ID
+	pipe := r.client.Pipeline()
+	var found []*redis.XMessageSliceCmd
+	var entries []redis.XMessage
+	var ids []string
+	for _, entry := range pending {
+		if entry.Consumer == r.config.Consumer {
+			continue // in hand
 		}
-		if len(entries) > 0 {
-			out = append(out, redis.XStream{Stream: stream, Messages: entries})
+		found = append(found, pipe.XRange(ctx, stream, entry.ID, entry.ID))
+		entries = append(entries, redis.XMessage{ID: entry.ID})
+		ids = append(ids, entry.ID)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, doing(err)
+	}
+	there := ids[:0]
+	for i, entry := range found {
+		if messages := entry.Val(); len(messages) > 0 {
+			entries[i] = messages[0]
+			there = append(there, messages[0].ID)
 		}
 	}
-	return out, nil
+	if len(there) > 0 {
+		// Those that another one has claimed meanwhile are recorded by both, once.
+		err = r.client.XClaimJustID(ctx, &redis.XClaimArgs{
+			Stream: stream, Group: r.config.Group, Consumer: r.config.Consumer, MinIdle: r.config.TakeOver, Messages: there,
+		}).Err()
+		if err != nil {
+			return nil, doing(err)
+		}
+	}
+	return entries, nil
 }
 
 func (r *reader) batch(streams []redis.XStream) broker.Batch {
@@ -180,4 +228,7 @@ func (r *reader) Behind(ctx context.Context) (int64, error) {
 }
 
 // Close implements broker.Reader.
-func (r *reader) Close() { _ = r.client.Close() }
+func (r *reader) Close() {
+	r.lookAgain.Stop()
+	_ = r.client.Close()
+}

@@ -1,6 +1,7 @@
 package redisstream_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"strconv"
@@ -101,6 +102,87 @@ func TestReader_TrimmedEntriesLeaveARecord(t *testing.T) {
 	require.NotNil(t, items[0].Err)
 	assert.Contains(t, items[0].Err.Message, id)
 	assert.Equal(t, "fills "+id, string(items[0].Raw))
+}
+
+// leave has a consumer that does not come back read an entry.
+func leave(t *testing.T, s *viewstest.Redis, config redisstream.Config) (id string) {
+	t.Helper()
+	id, err := s.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "fills", Values: []any{"event", "left"}}).Result()
+	require.NoError(t, err)
+	config.Consumer, config.TakeOver = "dead", time.Hour
+	dead, err := config.Open(t.Context(), nil)
+	require.NoError(t, err)
+	defer dead.Close()
+	_, err = dead.Fetch(t.Context())
+	require.NoError(t, err)
+	return id
+}
+
+// awaitOffset reads on until an entry comes, of streams in which something new is
+// there for every read.
+func awaitOffset(t *testing.T, s *viewstest.Redis, config redisstream.Config, id string) (found broker.Message) {
+	t.Helper()
+	reader, err := config.Open(t.Context(), nil)
+	require.NoError(t, err)
+	defer reader.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for found.Offset != id {
+		require.NoError(t, s.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "fills", Values: []any{"event", "new"}}).Err())
+		batch, err := reader.Fetch(ctx)
+		require.NoError(t, err)
+		for _, m := range batch.Messages {
+			if m.Offset == id {
+				found = m
+			}
+		}
+		require.NoError(t, batch.Commit(ctx))
+	}
+	return found
+}
+
+func TestReader_TakesOverWhileItsStreamIsBusy(t *testing.T) {
+	s := viewstest.Own(t)
+	config := redisstream.Config{URL: s.URL, Streams: []string{"fills"}, TakeOver: 200 * time.Millisecond}
+	id := leave(t, s, config)
+	assert.Equal(t, "left", string(awaitOffset(t, s, config, id).Body))
+	pending, err := s.Client.XPending(t.Context(), "fills", "tradetrail").Result()
+	require.NoError(t, err)
+	assert.Zero(t, pending.Count)
+}
+
+func TestReader_TrimmedEntriesOfOthersLeaveARecord(t *testing.T) {
+	s := viewstest.Own(t)
+	config := redisstream.Config{URL: s.URL, Streams: []string{"fills"}, TakeOver: time.Millisecond}
+	id := leave(t, s, config)
+	require.NoError(t, s.Client.XDel(t.Context(), "fills", id).Err())
+	require.NotNil(t, awaitOffset(t, s, config, id).Err)
+}
+
+func TestReader_LooksThroughAllThatIsPending(t *testing.T) {
+	s := viewstest.Own(t)
+	config := redisstream.Config{URL: s.URL, Streams: []string{"fills"}, TakeOver: time.Millisecond}
+	const mine = 200 // more than one look sees, and in hand
+	for range mine {
+		require.NoError(t, s.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "fills", Values: []any{"event", "mine"}}).Err())
+	}
+	reader, err := config.Open(t.Context(), nil)
+	require.NoError(t, err)
+	defer reader.Close()
+	for read := 0; read < mine; {
+		batch, err := reader.Fetch(t.Context())
+		require.NoError(t, err)
+		read += len(batch.Messages)
+	}
+	id := leave(t, s, config)
+	for found := false; !found; {
+		batch, err := reader.Fetch(t.Context())
+		require.NoError(t, err)
+		for _, m := range batch.Messages {
+			require.NotEqual(t, "mine", string(m.Body), "what is in hand comes once")
+			found = found || m.Offset == id
+		}
+	}
 }
 
 func TestConfig_Validate(t *testing.T) {

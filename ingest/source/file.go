@@ -37,6 +37,9 @@ func Parse(file io.Reader, lookup func(string) (string, bool)) ([]Entry, error) 
 	if err := decoder.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
 		return nil, domain.Rejectf(domain.CodeMalformed, "sources", "%v", err)
 	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, domain.Rejectf(domain.CodeMalformed, "sources", "the file has a second document, after ---")
+	}
 	var entries []Entry
 	var problems []error
 	taken := make(map[[2]string]bool)

@@ -62,6 +62,7 @@ func TestParse_NothingIsNoSource(t *testing.T) {
 
 func TestParse_SaysWhatIsWrongAndWhere(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
+		"second document": {"sources: []\n---\nsources: []", "second document"},
 		"unknown top":     {"sourcs: []", "line 1"},
 		"no mapping":      {"sources:\n  - fills", "line 2"},
 		"no name":         {"sources:\n  - {kind: some}", "line 2"},

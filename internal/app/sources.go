@@ -41,8 +41,11 @@ type door struct {
 	registry prometheus.Registerer
 }
 
-// plan makes a source of a configuration that is known to be right.
-type plan func(to door) (Source, error)
+// plan is a source whose configuration is known to be right.
+type plan struct {
+	open  func(to door) (Source, error)
+	reads []string // see broker.Broker
+}
 
 // kinds are the kinds of sources there are, each with what reads its configuration.
 func kinds() map[string]func(source.Entry) (plan, error) {
@@ -64,38 +67,39 @@ type configuration interface {
 func fromBroker[C configuration](entry source.Entry) (plan, error) {
 	var config C
 	if err := entry.Decode(&config); err != nil {
-		return nil, err
+		return plan{}, err
 	}
 	if err := config.Validate(); err != nil {
-		return nil, err
+		return plan{}, err
 	}
-	return func(to door) (Source, error) {
+	return plan{reads: config.Reads(), open: func(to door) (Source, error) {
 		return broker.New(entry.Name, config, to.recorder, to.log, time.Now, to.registry)
-	}, nil
+	}}, nil
 }
 
 func fromFIX(entry source.Entry) (plan, error) {
 	var config fix.Config
 	if err := entry.Decode(&config); err != nil {
-		return nil, err
+		return plan{}, err
 	}
 	if err := config.Validate(); err != nil {
-		return nil, err
+		return plan{}, err
 	}
-	return func(to door) (Source, error) {
+	return plan{open: func(to door) (Source, error) {
 		if to.dir == "" {
 			return nil, domain.Rejectf(domain.CodeMissing, "data-dir", "the FIX session %s needs a directory for its sequence numbers", config.Name)
 		}
 		return fix.New(config, fix.Deps{
 			Recorder: to.recorder, Origins: fix.NewLinks(to.store), Log: to.log, Now: time.Now, Dir: filepath.Join(to.dir, "fix"),
 		})
-	}, nil
+	}}, nil
 }
 
 // AddSources has Run record from these sources, too. It must be called before Run.
 // The error says everything that is wrong with their configuration.
 func (a *App) AddSources(entries []source.Entry) error {
 	var problems []error
+	readers := make(map[[2]string]string) // kind and what is read -> name of the source
 	for _, entry := range entries {
 		read, ok := kinds()[entry.Kind]
 		if !ok {
@@ -105,6 +109,14 @@ func (a *App) AddSources(entries []source.Entry) error {
 		plan, err := read(entry)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("source %s: %w", entry.Name, err))
+		}
+		for _, place := range plan.reads {
+			key := [2]string{entry.Kind, place}
+			if other, taken := readers[key]; taken {
+				problems = append(problems, domain.Rejectf(domain.CodeInvalid, "sources."+entry.Name,
+					"it reads what %s reads, and shares its place: messages would be recorded under either name, or both", other))
+			}
+			readers[key] = entry.Name
 		}
 		a.plans = append(a.plans, plan)
 	}
@@ -116,7 +128,7 @@ func (a *App) openSources(recorder *ingest.Recorder, store *eventstore.Store) ([
 	to := door{recorder: recorder, store: store, dir: a.cfg.DataDir, log: a.log, registry: a.registry}
 	var sources []Source
 	for _, plan := range a.plans {
-		s, err := plan(to)
+		s, err := plan.open(to)
 		if err != nil {
 			return nil, err
 		}

@@ -79,12 +79,28 @@ sources:
 	}, time.Minute, 20*time.Millisecond, "a broker that is away shows, and the service is ready")
 }
 
+func TestSources_OfOneStreamHaveConsumersOfTheirOwn(t *testing.T) {
+	a := newApp(t)
+	t.Cleanup(func() { assert.NoError(t, a.Close()) })
+	require.NoError(t, a.AddSources(entries(t, `
+sources:
+  - {name: a, kind: nats, url: "nats://h", stream: S, subjects: [x]}
+  - {name: b, kind: nats, url: "nats://h", stream: S, subjects: [y]}
+  - {name: a, kind: kafka, brokers: ["h:1"], topics: [x]}
+  - {name: b, kind: kafka, brokers: ["h:1"], topics: [x], group: b}
+`, nil)))
+}
+
 func TestSources_AreCheckedBeforeAnythingStarts(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
-		"kind":  {"sources: [{name: a, kind: carrier-pigeon}]", "carrier-pigeon"},
-		"key":   {"sources: [{name: a, kind: kafka, topix: [b]}]", "topix"},
-		"fix":   {"sources: [{name: a, kind: fix, role: listener}]", "listener"},
-		"value": {"sources: [{name: a, kind: kafka, brokers: ['127.0.0.1:9092']}]", "topics"},
+		"kind":          {"sources: [{name: a, kind: carrier-pigeon}]", "carrier-pigeon"},
+		"key":           {"sources: [{name: a, kind: kafka, topix: [b]}]", "topix"},
+		"fix":           {"sources: [{name: a, kind: fix, role: listener}]", "listener"},
+		"durable twice": {"sources: [{name: a, kind: nats, url: 'nats://h', stream: S, durable: d, subjects: [x]}, {name: b, kind: nats, url: 'nats://h', stream: S, durable: d, subjects: [y]}]", "reads what a reads"},
+		"topic twice":   {"sources: [{name: a, kind: kafka, brokers: ['h:1', 'i:1'], topics: [x, y]}, {name: b, kind: kafka, brokers: ['i:1', 'h:1'], topics: [y]}]", "reads what a reads"},
+		"queue twice":   {"sources: [{name: a, kind: rabbitmq, url: 'amqp://h', queue: q}, {name: b, kind: rabbitmq, url: 'amqp://h', queue: q}]", "reads what a reads"},
+		"stream twice":  {"sources: [{name: a, kind: redis, url: 'redis://h', streams: [x]}, {name: b, kind: redis, url: 'redis://h', streams: [x], consumer: b}]", "reads what a reads"},
+		"value":         {"sources: [{name: a, kind: kafka, brokers: ['127.0.0.1:9092']}]", "topics"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t)
