@@ -32,6 +32,7 @@ type Client struct {
 	counts  counters
 	oldest  atomic.Int64          // when the oldest event that waits was recorded, ns since 1970, or 0
 	trouble atomic.Pointer[error] // of the delivery
+	notKept atomic.Pointer[error] // of the dead-letter file, with the last rejection
 
 	wake    chan struct{} // asks the delivery to look
 	stop    context.CancelFunc
