@@ -43,7 +43,7 @@ func newAgent(e env) *cobra.Command {
 	flags.StringVar(&cfg.Dir, "spool", "spool", "directory of the spool")
 	flags.StringVar(&cfg.Name, "name", "agent", "name under which events are sent, in their source")
 	flags.StringVar((*string)(&cfg.Sync), "sync", string(cfg.Sync), "when events are on disk: interval, never, each (before they are answered)")
-	flags.StringVar((*string)(&cfg.Full), "full", string(cfg.Full), "what happens without room: halt (503), block, drop (and record that)")
+	flags.StringVar((*string)(&cfg.Full), "full", string(cfg.Full), "what happens without room: halt (503 at once), block (503 after 30 s)")
 	flags.Int64Var(&cfg.MaxBytes, "max-bytes", 0, "bound on the spool's files; 0: 1 GiB")
 	flags.StringVar((*string)(&cfg.Compression), "compression", "auto", "of what is sent: auto, none, gzip, zstd")
 	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
@@ -53,6 +53,9 @@ func newAgent(e env) *cobra.Command {
 func runAgent(ctx context.Context, cfg client.Config, listen, socket string) (err error) {
 	if listen == "" && socket == "" {
 		return usageError{domain.Rejectf(domain.CodeMissing, "listen", "neither --listen nor --socket")}
+	}
+	if cfg.Full == client.FullDrop {
+		return usageError{domain.Rejectf(domain.CodeInvalid, "full", "drop would answer for events that are not kept: halt or block")}
 	}
 	listeners, err := agent.Listen(ctx, listen, socket)
 	if domain.ClassOf(err) == domain.ClassRejected {

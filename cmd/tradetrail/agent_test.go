@@ -84,6 +84,7 @@ func TestAgent_SaysWhatIsWrong(t *testing.T) {
 		"listening for all": {[]string{"--listen", "0.0.0.0:0"}, exitUsage, "not a loopback address"},
 		"nowhere":           {[]string{"--listen", ""}, exitUsage, "neither --listen nor --socket"},
 		"bad policy":        {[]string{"--sync", "sometimes", "--listen", "127.0.0.1:0"}, exitUsage, "none of interval, never, each"},
+		"dropping":          {[]string{"--full", "drop", "--listen", "127.0.0.1:0"}, exitUsage, "halt or block"},
 		"no directory":      {[]string{"--spool", "/dev/null/spool", "--listen", "127.0.0.1:0"}, exitError, "opening the spool"},
 	} {
 		t.Run(name, func(t *testing.T) {
