@@ -75,6 +75,21 @@ func startAgent(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
+func TestAgent_ReadsHeaders(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "headers")
+	require.NoError(t, os.WriteFile(path, []byte("Authorization: Bearer a:b\r\nx-one: 1\n"), 0o600))
+	header, err := readHeaders(path)
+	require.NoError(t, err)
+	assert.Equal(t, http.Header{"Authorization": {"Bearer a:b"}, "X-One": {"1"}}, header)
+	require.NoError(t, os.WriteFile(path, []byte("secret"), 0o600))
+	_, err = readHeaders(path)
+	require.ErrorContains(t, err, "NAME: VALUE")
+	assert.NotContains(t, err.Error(), "secret")
+	header, err = readHeaders("")
+	require.NoError(t, err)
+	assert.Empty(t, header)
+}
+
 func TestAgent_SaysWhatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct {
 		args   []string
