@@ -406,3 +406,26 @@ func TestSpool_DropsWhenOpenedFull(t *testing.T) {
 	assert.True(t, gaps[0].Dropped)
 	assert.Equal(t, dropped+s.State().Dropped, gaps[0].To-gaps[0].From+1)
 }
+
+// A segment stays until the mark is on disk.
+func TestSpool_RemovesNothingThatAnOldMarkAsksFor(t *testing.T) {
+	t.Parallel()
+	cfg := config(t.TempDir())
+	if err := os.Symlink("/dev/null", filepath.Join(cfg.Dir, "delivered")); err != nil {
+		t.Skip("a mark that can't be synced needs a link to /dev/null:", err)
+	}
+	s, err := spool.Open(cfg)
+	require.NoError(t, err)
+	defer func() { _ = s.Close() }() // the mark can't be synced
+	fill(t, s, 0, 2000)
+	r, err := s.Reader()
+	require.NoError(t, err)
+	defer func() { require.NoError(t, r.Close()) }()
+	for e, ok, err := r.Next(); ok && err == nil; e, ok, err = r.Next() {
+		if err := s.Delivered(e.Next); err != nil {
+			require.ErrorContains(t, err, "syncing the mark")
+			break
+		}
+	}
+	assert.FileExists(t, filepath.Join(cfg.Dir, "0000000000000001.seg"))
+}
