@@ -237,7 +237,7 @@ func (d *delivery) settle(n int, receipts []receipt) (settled int, err error) {
 		return 0, err
 	}
 	d.count(receipts[:settled])
-	d.c.counts.unkept.Add(uint64(unkept)) //nolint:gosec // not below 0
+	d.c.counts.unkept.Add(uint64(unkept))
 	for _, r := range rejections {
 		d.c.counts.rejected.Add(1)
 		d.tell(r)

@@ -181,7 +181,7 @@ func (a *Agent) events(w http.ResponseWriter, r *http.Request) {
 // derived as the service would: the same body, sent again, is the same events.
 func (a *Agent) identified(item ingest.Item, seen map[[sha256.Size]byte]int) (*client.Event, error) {
 	if item.Err != nil {
-		return a.quarantined(item), nil
+		return a.quarantined(item), nil //nolint:nilerr // the event keeps the error
 	}
 	event := item.Event
 	if event.ID != "" {
