@@ -1,6 +1,8 @@
 package client
 
 import (
+	"slices"
+
 	"github.com/tradetrail/tradetrail/client/internal/spool"
 )
 
@@ -16,7 +18,9 @@ type item struct {
 	at      int64
 	id      string
 	end     int        // of its line in the batch's lines
-	refused *Rejection // it can't be sent: it has no line
+	refused *Rejection // it can't be sent: its line is the event in its place
+	kept    int        // how many bytes of what is refused that line has
+	partial bool       // and these are not all
 }
 
 // batch is a stretch of the spool as NDJSON. It stays until every item of it is
@@ -47,7 +51,8 @@ func (b *batch) fill(r *spool.Reader, spoolID string, damaged func(uint64)) erro
 			start := len(b.lines)
 			if b.lines, it.id, err = appendLine(b.lines, entry.Record); err != nil {
 				b.lines = b.lines[:start]
-				it.refused = rejectionOf(it.id, entry.Body, err)
+				it.stand(rejectionOf(it.id, entry.Body, err), len(entry.Body))
+				b.lines = append(b.lines, it.notSent(spoolID)...)
 			} else {
 				b.lines = append(b.lines, '\n')
 			}
@@ -66,14 +71,29 @@ func (b *batch) settle(n int) {
 	}
 }
 
-// head is the lines of the first n items, and how many they are.
-func (b *batch) head(n int) (lines []byte, events int) {
-	for _, it := range b.items[:n] {
-		if it.refused == nil {
-			events++
-		}
+// head is the lines of the first n items.
+func (b *batch) head(n int) []byte { return b.lines[b.begin:b.items[n-1].end] }
+
+// shorten puts an event with less of it in the place of the first item, which is
+// too large by itself. It reports whether that makes it any shorter.
+func (b *batch) shorten(spoolID string, err error) bool {
+	it := b.items[0]
+	if it.refused == nil {
+		line := slices.Clone(b.line(0))
+		it.stand(&Rejection{EventID: it.id, Code: CodeServerRefused, Message: err.Error(), Event: line}, len(line))
 	}
-	return b.lines[b.begin:b.items[n-1].end], events
+	it.stand(it.refused, it.kept/4)
+	line := it.notSent(spoolID)
+	more := len(line) - (it.end - b.begin)
+	if more >= 0 {
+		return false
+	}
+	b.lines = slices.Replace(b.lines, b.begin, it.end, line...)
+	b.items[0] = it
+	for i := range b.items {
+		b.items[i].end += more
+	}
+	return true
 }
 
 // line is the one of the nth item, without its end.
@@ -81,9 +101,6 @@ func (b *batch) line(n int) []byte {
 	start := b.begin
 	if n > 0 {
 		start = b.items[n-1].end
-	}
-	if start == b.items[n].end {
-		return nil
 	}
 	return b.lines[start : b.items[n].end-1]
 }

@@ -104,10 +104,26 @@ func (c *Client) appendBody(dst []byte, e *Event, now time.Time) ([]byte, error)
 	}
 	b = appendField(b, tagData, e.Data)
 	b = appendField(b, tagRaw, e.Raw)
-	if len(b)-len(dst) > domain.MaxEventBytes {
-		return nil, domain.Rejectf(domain.CodeTooLarge, "", "event has %d bytes, at most %d are taken", len(b)-len(dst), domain.MaxEventBytes)
+	if size := sizeAtServer(b[len(dst):]); size > domain.MaxEventBytes {
+		return nil, domain.Rejectf(domain.CodeTooLarge, "", "event has %d bytes, at most %d are taken", size, domain.MaxEventBytes)
 	}
 	return b, nil
+}
+
+// smallBody is a body whose line fits, whatever has to be escaped in it.
+const smallBody = domain.MaxEventBytes / 8
+
+// sizeAtServer is how many bytes of JSON a body is. Of a small one it is not
+// counted, for that costs more than the rest of Record.
+func sizeAtServer(body []byte) int {
+	if len(body) <= smallBody {
+		return len(body)
+	}
+	line, _, err := appendLine(nil, spool.Record{Body: body})
+	if err != nil { // can't be sent, and is told then
+		return len(body)
+	}
+	return len(line)
 }
 
 func appendField[T string | []byte | jsontext.Value](b []byte, tag byte, value T) []byte {

@@ -32,6 +32,7 @@ type Client struct {
 	counts  counters
 	oldest  atomic.Int64          // when the oldest event that waits was recorded, ns since 1970, or 0
 	trouble atomic.Pointer[error] // of the delivery
+	notKept atomic.Pointer[error] // of the dead-letter file, with the last rejection
 
 	wake    chan struct{} // asks the delivery to look
 	stop    context.CancelFunc
@@ -110,7 +111,7 @@ func (c *Client) guard(ctx context.Context, run func(context.Context)) {
 // only that. When ctx ends during the sync the event is recorded all the same.
 //
 // The errors are ErrSpoolFull, ErrClosed, and domain errors of class rejected for
-// an event without a type, of an impossible time, or over 512 KiB. What the server
+// an event without a type, of an impossible time, or over 512 KiB of JSON. What the server
 // refuses is told by Config.OnReject, Stats and the dead-letter file.
 func (c *Client) Record(ctx context.Context, e *Event) error {
 	start := c.cfg.clock.now()

@@ -139,7 +139,8 @@ func TestClient_AnswersThatAreNone(t *testing.T) {
 		"nobody's ids":   {body(func(b []byte) []byte { return bytes.ReplaceAll(b, []byte(`"event_id":"`), []byte(`"event_id":"x`)) }), client.CodeNotUnderstood},
 		"unheard status": {body(func(b []byte) []byte { return bytes.ReplaceAll(b, []byte(`"status":"`), []byte(`"status":"x`)) }), client.CodeNotUnderstood},
 		"no status": {body(func(b []byte) []byte {
-			return bytes.ReplaceAll(b, []byte(`"status":"recorded"`), []byte(`"status":""`))
+			b = bytes.ReplaceAll(b, []byte(`"status":"recorded"`), []byte(`"status":""`))
+			return bytes.ReplaceAll(b, []byte(`"status":"duplicate"`), []byte(`"status":""`))
 		}), client.CodeServerUnavailable},
 		"HTML with 200": {html(200), client.CodeNotUnderstood},
 		"HTML with 302": {html(302), client.CodeServerRefused},
@@ -241,6 +242,124 @@ func TestClient_BodiesThatAreTooLarge(t *testing.T) {
 	flush(t, c)
 	assertNumbers(t, door.got(), 0, 200)
 	assert.Equal(t, uint64(1), c.Stats().Rejected)
+	events := door.notSent()
+	require.Len(t, events, 1)
+	assert.Contains(t, string(events[0].Raw), `"order_id":"ord-1"`)
+	assert.Contains(t, string(events[0].Data), `"sequence":101,"code":"server_refused"`)
+	assert.Contains(t, string(events[0].Data), `"partial":true`)
+}
+
+// What is too large even for what stands in its place is not given up, and seen.
+func TestClient_NothingSmallEnough(t *testing.T) {
+	t.Parallel()
+	door := newFakeDoor(t)
+	var open atomic.Bool
+	door.fault = func(w http.ResponseWriter, _ *http.Request, events []sent) bool {
+		if open.Load() {
+			return false
+		}
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		return true
+	}
+	c := openClient(t, client.Config{Dir: t.TempDir(), Server: door.url})
+	record(t, c, 0, 2)
+	require.Eventually(t, func() bool {
+		trouble := c.Stats().Trouble
+		return trouble != nil && strings.Contains(trouble.Error(), "nothing moves behind event")
+	}, time.Minute, time.Millisecond)
+	open.Store(true)
+	flush(t, c)
+	assertNumbers(t, door.got(), 0, 2)
+}
+
+// One 429 says nothing about compression, and its Retry-After counts.
+func TestClient_GoesOnCompressingAfterARefusalThatIsNotAboutIt(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests} {
+		door := newFakeDoor(t)
+		requests := 0
+		door.fault = func(w http.ResponseWriter, _ *http.Request, _ []sent) bool {
+			requests++
+			if requests == 1 {
+				w.WriteHeader(status)
+			}
+			return requests == 1
+		}
+		c := openClient(t, client.Config{Dir: t.TempDir(), Server: door.url, Compression: client.CompressZstd})
+		record(t, c, 0, 1)
+		flush(t, c)
+		door.set(func() { assert.Equal(t, []string{"zstd", "zstd"}, door.bodies, status) })
+	}
+}
+
+// A server that has no time for many events gets fewer.
+func TestClient_SendsLessToASlowServer(t *testing.T) {
+	t.Parallel()
+	door := newFakeDoor(t)
+	door.fault = func(_ http.ResponseWriter, r *http.Request, events []sent) bool {
+		if len(events) > 300 {
+			<-r.Context().Done()
+			return true
+		}
+		return false
+	}
+	dir := t.TempDir()
+	c, err := client.Open(t.Context(), client.Config{Dir: dir, Server: "http://127.0.0.1:1"})
+	require.NoError(t, err)
+	record(t, c, 0, 1000)
+	closeNow(t, c)
+	c = openClient(t, client.Config{Dir: dir, Server: door.url, Timeout: time.Second})
+	flush(t, c)
+	assertNumbers(t, door.got(), 0, 1000)
+}
+
+// The dead-letter file is full, or can't be written: what the server has whole goes
+// on and is counted, what it has only a part of waits.
+func TestClient_DeadLettersThatCannotBeKept(t *testing.T) {
+	t.Parallel()
+	door := newFakeDoor(t)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "dead-letters.ndjson")
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	require.NoError(t, os.Truncate(path, 64<<20))
+	c := openClient(t, client.Config{Dir: dir, Server: door.url})
+	small := client.Refs{OrderID: "ord-\xff"}.Event(domain.OrderAccepted, nil)
+	require.NoError(t, c.Record(t.Context(), &small))
+	flush(t, c)
+	require.Len(t, door.notSent(), 1)
+	assert.Contains(t, string(door.notSent()[0].Raw), "ord-\xff")
+	assert.Equal(t, uint64(1), c.Stats().Unkept)
+	require.ErrorContains(t, c.Stats().Trouble, "move it away")
+
+	large := client.Refs{OrderID: "ord-\xff"}.Event(domain.OrderAccepted, []byte(`{"x":"`+strings.Repeat("x", 400_000)+`"}`))
+	require.NoError(t, c.Record(t.Context(), &large))
+	require.Eventually(t, func() bool { return c.Stats().Retries > 1 }, time.Minute, time.Millisecond)
+	assert.Equal(t, uint64(1), c.Stats().Pending)
+	require.NoError(t, os.Rename(path, path+".1"))
+	flush(t, c)
+	require.Eventually(t, func() bool { return c.Stats().Trouble == nil }, time.Minute, time.Millisecond)
+	assert.Equal(t, uint64(1), c.Stats().Unkept)
+	kept, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Greater(t, len(kept), 400_000)
+	assert.Len(t, door.notSent(), 2)
+}
+
+// A line of the dead-letter file that a crash left half written costs no other.
+func TestClient_DeadLettersAfterACrash(t *testing.T) {
+	t.Parallel()
+	door := newFakeDoor(t)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "dead-letters.ndjson")
+	require.NoError(t, os.WriteFile(path, []byte(`{"event_id":"half`), 0o600))
+	c := openClient(t, client.Config{Dir: dir, Server: door.url})
+	broken := client.Refs{OrderID: "ord-1"}.Event(domain.OrderAccepted, []byte(`{"n":`))
+	require.NoError(t, c.Record(t.Context(), &broken))
+	flush(t, c)
+	kept, err := os.ReadFile(path)
+	require.NoError(t, err)
+	_, whole, _ := strings.Cut(string(kept), "\n")
+	assert.True(t, json.Valid([]byte(whole)), whole)
 }
 
 func TestClient_ServersThatDoNotUnpack(t *testing.T) {
@@ -302,6 +421,13 @@ func TestClient_ARejectedEventHoldsNothingBack(t *testing.T) {
 	flush(t, c)
 	assertNumbers(t, door.got(), 0, 200)
 	assert.Equal(t, uint64(3), c.Stats().Rejected)
+	assert.Zero(t, c.Stats().Unkept)
+	events := door.notSent()
+	require.Len(t, events, 2)
+	assert.Contains(t, string(events[0].Data), `"event_id":"broken-1","sequence":102,"code":"malformed","field":"data"`)
+	assert.Contains(t, string(events[0].Raw), `{"n":`)
+	assert.Contains(t, string(events[1].Data), `"event_id":"nonsense-1","sequence":103,"code":"invalid","field":"order_id"`)
+	assert.Contains(t, string(events[1].Raw), "ord-\xff")
 
 	for _, want := range []struct{ id, code, field string }{
 		{"bad-1", "invalid", "data"}, {"broken-1", "malformed", "data"}, {"nonsense-1", "invalid", "order_id"},
@@ -328,15 +454,20 @@ func TestClient_ARejectedEventHoldsNothingBack(t *testing.T) {
 func TestClient_RefusesAtTheCall(t *testing.T) {
 	t.Parallel()
 	c := openClient(t, client.Config{Dir: t.TempDir(), Server: "http://127.0.0.1:1"})
-	for code, e := range map[string]client.Event{
-		domain.CodeMissing:  {},
-		domain.CodeInvalid:  {Type: domain.OrderAccepted, OccurredAt: time.Date(1950, 1, 1, 0, 0, 0, 0, time.UTC)},
-		domain.CodeTooLarge: {Type: domain.OrderAccepted, Raw: make([]byte, domain.MaxEventBytes+1)},
+	for _, refused := range []struct {
+		code string
+		e    client.Event
+	}{
+		{domain.CodeMissing, client.Event{}},
+		{domain.CodeInvalid, client.Event{Type: domain.OrderAccepted, OccurredAt: time.Date(1950, 1, 1, 0, 0, 0, 0, time.UTC)}},
+		{domain.CodeTooLarge, client.Event{Type: domain.OrderAccepted, Raw: make([]byte, domain.MaxEventBytes+1)}},
+		{domain.CodeTooLarge, client.Event{Type: domain.OrderAccepted, Raw: make([]byte, 400<<10)}}, // in base64
+		{domain.CodeTooLarge, client.Event{Type: domain.OrderAccepted, Actor: strings.Repeat("\x01", 100<<10)}},
 	} {
-		err := c.Record(t.Context(), &e)
+		err := c.Record(t.Context(), &refused.e)
 		var rejected *domain.Error
 		require.ErrorAs(t, err, &rejected)
-		assert.Equal(t, code, rejected.Code)
+		assert.Equal(t, refused.code, rejected.Code)
 	}
 	assert.Zero(t, c.Stats().Recorded)
 }
@@ -369,7 +500,7 @@ func TestClient_DroppedEventsAreAnEvent(t *testing.T) {
 	}
 	s := c.Stats()
 	assert.Equal(t, uint64(10), s.Dropped)
-	closeNow(t, c) // its own event finds no room either
+	closeNow(t, c)
 
 	door := newFakeDoor(t)
 	cfg.Server = door.url
@@ -392,7 +523,7 @@ func TestClient_DroppedEventsAreAnEvent(t *testing.T) {
 		To    uint64 `json:"to_sequence"`
 	}
 	require.NoError(t, json.Unmarshal(notices[0].Data, &data))
-	assert.GreaterOrEqual(t, data.Count, uint64(10))
+	assert.Equal(t, uint64(10), data.Count, "the client has not dropped an event of its own")
 	assert.Equal(t, data.To-data.From+1, data.Count)
 	assert.Equal(t, s.Recorded+1, data.From)
 }

@@ -67,7 +67,8 @@ type Config struct {
 	SyncEvery time.Duration
 	// Full says what Record does without room; FullHalt if empty.
 	Full Full
-	// MaxBytes bounds the files of the spool; 1 GiB if 0, 16 MiB at least.
+	// MaxBytes bounds the segments of the spool; 1 GiB if 0, 16 MiB at least. The
+	// dead-letter file may take 64 MiB more.
 	MaxBytes int64
 	// MaxAge makes the spool full when its oldest event has waited for longer; 0:
 	// however long.
@@ -83,8 +84,9 @@ type Config struct {
 	// Environment, Version and SessionID are for events that say nothing about them.
 	Environment, Version, SessionID string
 
-	// OnReject is told of every event that the server refused. It is called by the
-	// delivery, which waits for it.
+	// OnReject is told of every event that the server refused, or that can't be sent.
+	// It is called by the delivery, which waits for it: Flush, Close, and Record with
+	// FullBlock wait for the delivery, and within OnReject they would for ever.
 	OnReject func(Rejection)
 	// Log is for what goes wrong behind Record; nil is silence.
 	Log *slog.Logger

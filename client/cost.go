@@ -39,6 +39,9 @@ func (d *day) look(c *Client) {
 
 // end records the event and begins anew. Without room for it the day goes on.
 func (d *day) end(c *Client) {
+	if c.cfg.Full == FullDrop && c.spool.State().Full {
+		return // it would be dropped
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now, total, cost := c.cfg.clock.now().UTC(), c.Stats(), c.cost.look()

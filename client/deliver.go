@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tradetrail/tradetrail/client/internal/spool"
+	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/internal/backoff"
 )
 
@@ -27,6 +28,7 @@ type delivery struct {
 	dead   *deadLetters
 	batch  batch
 	limit  int // items of the next request; lowered when a server finds it too large
+	fails  int // answers without receipts, since the last with them
 	id     string
 }
 
@@ -121,43 +123,67 @@ func (d *delivery) observeOldest() {
 // With an error, after is how long the server wants to be left alone.
 func (d *delivery) send(ctx context.Context) (after time.Duration, err error) {
 	n := min(d.limit, len(d.batch.items))
-	lines, events := d.batch.head(n)
-	var a answer
-	if events > 0 {
-		if a, err = d.door.post(ctx, lines, events); err != nil {
-			return d.unanswered(n, a, err)
-		}
-		if a.packed && misread(a.receipts) && d.door.plain() {
-			return 0, nil // the server has not unpacked the body: once more, as it is
-		}
+	a, err := d.door.post(ctx, d.batch.head(n), n)
+	if err != nil {
+		return d.unanswered(n, a, err)
 	}
-	settled, err := d.settle(ctx, n, a.receipts)
+	d.fails = 0
+	if a.packed && misread(a.receipts) && d.door.plain() {
+		return 0, nil // the server has not unpacked the body: once more, as it is
+	}
+	settled, err := d.settle(n, a.receipts)
 	if settled == n {
-		d.limit = min(2*d.limit, maxBatchEvents)
+		d.limit = min(d.limit+moreEvents, maxBatchEvents)
 	}
 	return a.after, err
 }
 
-// unanswered decides what follows from an answer without receipts. None of it is
-// about an event, with one exception: one that is too large by itself.
+const (
+	// moreEvents is by how many a request may grow after one that was answered:
+	// slowly, for one that is too large can cost a timeout.
+	moreEvents = 20
+	// manyFails in a row make a server's errors a matter of what it is sent.
+	manyFails = 3
+)
+
+// unanswered decides what follows from an answer without receipts. It tells
+// nothing about an event, with one exception: one that is too large by itself.
 func (d *delivery) unanswered(n int, a answer, err error) (time.Duration, error) {
+	d.fails++
 	switch {
 	case a.status == http.StatusUnsupportedMediaType && d.door.plain():
 		return 0, nil
-	case a.packed && a.status != 0 && a.status < http.StatusInternalServerError && d.door.plain():
-		return 0, err
+	case a.packed && aboutTheBody(a.status) && d.door.plain():
+		return a.after, err
 	case a.status == http.StatusRequestEntityTooLarge && n > 1:
 		d.limit = n / 2
 		return 0, nil
-	case a.status == http.StatusRequestEntityTooLarge:
-		d.batch.items[0].refused = &Rejection{
-			EventID: d.batch.items[0].id, Code: CodeServerRefused, Message: err.Error(), Event: append([]byte(nil), d.batch.line(0)...),
-		}
-		d.settleFirst()
+	case a.status == http.StatusRequestEntityTooLarge && d.batch.shorten(d.id, err):
 		return 0, nil
-	default:
-		return a.after, err
+	case n > 1 && d.tooMuch(a, err):
+		d.limit = n / 2
+	case n == 1 && d.fails >= manyFails && a.status != 0:
+		if e, ok := errors.AsType[*domain.Error](err); ok {
+			err = transient(e.Code, "nothing moves behind event "+d.batch.items[0].id, e)
+		}
 	}
+	return a.after, err
+}
+
+// aboutTheBody reports whether a server that can't unpack may answer so.
+func aboutTheBody(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		return true
+	default:
+		return false
+	}
+}
+
+// tooMuch reports whether less at once may help: there was no time for more, or
+// the server fails again and again, and does not say when to come back.
+func (d *delivery) tooMuch(a answer, err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || a.status != 0 && a.after == 0 && d.fails%manyFails == 0
 }
 
 // misread reports whether the server took a compressed body for JSON.
@@ -170,55 +196,69 @@ func misread(receipts []receipt) bool {
 	return false
 }
 
-// settleFirst settles an item that can't be delivered.
-func (d *delivery) settleFirst() {
-	first := d.batch.items[0]
-	d.reject(first.refused)
-	d.done(first.next, 1)
-}
-
 // settle goes through the first n items and their receipts up to one that tells
-// nothing.
-func (d *delivery) settle(ctx context.Context, n int, receipts []receipt) (settled int, err error) {
-	rejected := false
-	for _, it := range d.batch.items[:n] {
-		if it.refused != nil {
-			d.reject(it.refused)
-			rejected = true
-			settled++
-			continue
-		}
-		r := receipts[0]
-		receipts = receipts[1:]
-		if r.Status == "rejected" && r.Error != nil {
-			d.reject(&Rejection{EventID: it.id, Code: r.Error.Code, Field: r.Error.Field, Message: r.Error.Message, Event: d.batch.line(settled)})
-			rejected = true
-			settled++
-			continue
-		}
-		if r.EventID != it.id || r.Status != "recorded" && r.Status != "duplicate" {
-			err = transient(CodeServerUnavailable, fmt.Sprintf("the outcome of event %s is unknown", it.id), nil)
-			if r.Status != "" {
-				err = transient(CodeNotUnderstood, fmt.Sprintf("%.50q for event %.50q is no receipt for event %s", r.Status, r.EventID, it.id), nil)
-			}
+// nothing, or whose rest is nowhere but here and can't be kept.
+func (d *delivery) settle(n int, receipts []receipt) (settled int, err error) {
+	var rejections []*Rejection
+	unkept := 0
+	safe := n // items before it need not be in the dead-letter file
+	for i, it := range d.batch.items[:n] {
+		var rejection *Rejection
+		if rejection, err = d.outcome(i, receipts[i]); err != nil {
 			break
 		}
-		if r.Status == "duplicate" {
-			d.c.counts.duplicates.Add(1)
+		if rejection != nil {
+			e := d.dead.keep(rejection)
+			d.kept(e)
+			if it.partial {
+				safe = min(safe, i)
+				if err = e; err != nil {
+					break
+				}
+			}
+			if e != nil {
+				unkept++
+			}
+			rejections = append(rejections, rejection)
 		}
-		d.c.counts.delivered.Add(1)
 		settled++
 	}
-	if rejected {
+	if len(rejections) > 0 {
 		if e := d.dead.sync(); e != nil {
-			d.c.cfg.Log.ErrorContext(ctx, "rejected events may not be kept", slog.Any("error", e))
+			e = notKept(rejections[0], e)
+			d.kept(e)
+			if safe < settled {
+				return 0, e // all of it once more
+			}
+			unkept = len(rejections)
 		}
 	}
 	if settled == 0 {
 		return 0, err
 	}
+	d.count(receipts[:settled])
+	d.c.counts.unkept.Add(uint64(unkept))
+	for _, r := range rejections {
+		d.c.counts.rejected.Add(1)
+		d.tell(r)
+	}
 	d.done(d.batch.items[settled-1].next, settled)
 	return settled, err
+}
+
+// outcome reads the ith receipt. The rejection is nil if the event was recorded.
+func (d *delivery) outcome(i int, r receipt) (*Rejection, error) {
+	it := &d.batch.items[i]
+	switch {
+	case r.Status == "rejected" && r.Error != nil && it.refused == nil:
+		return &Rejection{EventID: it.id, Code: r.Error.Code, Field: r.Error.Field, Message: r.Error.Message, Event: d.batch.line(i)}, nil
+	case r.Status == "rejected" && r.Error != nil, r.EventID == it.id && (r.Status == "recorded" || r.Status == "duplicate"):
+		return it.refused, nil
+	case r.Status == "":
+		return nil, transient(CodeServerUnavailable, fmt.Sprintf("the outcome of event %s is unknown", it.id), nil)
+	default:
+		return nil, transient(CodeNotUnderstood, fmt.Sprintf("%.50q for event %.50q is no receipt for event %s", r.Status, r.EventID, it.id), nil)
+	}
 }
 
 // done moves the mark behind the first n items.
@@ -232,13 +272,27 @@ func (d *delivery) done(next uint64, n int) {
 	}
 }
 
-func (d *delivery) reject(r *Rejection) {
-	d.c.counts.rejected.Add(1)
-	if err := d.dead.keep(r); err != nil {
-		d.c.counts.unkept.Add(1)
-		d.c.cfg.Log.Error("a rejected event is not in the dead-letter file", slog.Any("error", err))
+// count counts what was delivered of the first items.
+func (d *delivery) count(receipts []receipt) {
+	for i, r := range receipts {
+		if d.batch.items[i].refused != nil || r.Status == "rejected" {
+			continue
+		}
+		if r.Status == "duplicate" {
+			d.c.counts.duplicates.Add(1)
+		}
+		d.c.counts.delivered.Add(1)
 	}
-	d.tell(r)
+}
+
+// kept notes whether a rejection is in the dead-letter file.
+func (d *delivery) kept(err error) {
+	if err == nil {
+		d.c.notKept.Store(nil)
+		return
+	}
+	d.c.notKept.Store(&err)
+	d.c.cfg.Log.Error("a rejected event is not in the dead-letter file", slog.Any("error", err))
 }
 
 // tell calls the user's function; its defects must not hold back what comes behind.

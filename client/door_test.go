@@ -27,6 +27,7 @@ type sent struct {
 	Type    string          `json:"event_type"`
 	OrderID string          `json:"order_id"`
 	Data    json.RawMessage `json:"data"`
+	Raw     []byte          `json:"raw"`
 }
 
 // fakeDoor is POST /v1/events with a memory: an event that it had before is a
@@ -130,7 +131,19 @@ func (d *fakeDoor) got() (events []sent) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, e := range d.events {
-		if e.Type != string(client.TypeCost) {
+		if e.Type != string(client.TypeCost) && e.Type != string(client.TypeEventNotSent) {
+			events = append(events, e)
+		}
+	}
+	return events
+}
+
+// notSent is what stands in the place of events that could not be sent.
+func (d *fakeDoor) notSent() (events []sent) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range d.events {
+		if e.Type == string(client.TypeEventNotSent) {
 			events = append(events, e)
 		}
 	}

@@ -19,6 +19,7 @@ const (
 	CodeServerUnavailable = "server_unavailable" // it asks to come again
 	CodeServerRefused     = "server_refused"     // it, or a proxy, will not have it; no event is at fault
 	CodeNotUnderstood     = "not_understood"     // the answer is none of POST /v1/events
+	CodeNotKept           = "not_kept"           // a rejected event is not in the dead-letter file
 )
 
 func transient(code, message string, err error) error {

@@ -31,44 +31,82 @@ func rejectionOf(id string, record []byte, err error) *Rejection {
 	return r
 }
 
-// maxDeadBytes bounds the dead-letter file. The server has what it refused in
-// quarantine, so what does not fit any more is not lost.
+// maxDeadBytes bounds the dead-letter file. What does not fit any more the server
+// has: in quarantine, or in the event in its place. Where that has only a part,
+// the delivery waits for room here.
 const maxDeadBytes = 64 << 20
 
 // deadLetters is the file that keeps what was refused: NDJSON of rejections. After
 // a crash, one that was kept may be kept again.
 type deadLetters struct {
+	path string
 	file *os.File
 	size int64
+	torn bool // it ends within a line
 }
 
 func openDeadLetters(dir string) (*deadLetters, error) {
-	file, err := os.OpenFile(filepath.Join(dir, "dead-letters.ndjson"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
+	d := &deadLetters{path: filepath.Join(dir, "dead-letters.ndjson")}
+	if err := d.open(); err != nil {
 		return nil, fmt.Errorf("opening the dead-letter file: %w", err)
+	}
+	return d, nil
+}
+
+func (d *deadLetters) open() error {
+	file, err := os.OpenFile(d.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
 	}
 	info, err := file.Stat()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("opening the dead-letter file: %w", err), file.Close())
+		return errors.Join(err, file.Close())
 	}
-	return &deadLetters{file: file, size: info.Size()}, nil
+	last := []byte{'\n'}
+	if info.Size() > 0 {
+		if _, err := file.ReadAt(last, info.Size()-1); err != nil {
+			return errors.Join(err, file.Close())
+		}
+	}
+	d.file, d.size, d.torn = file, info.Size(), last[0] != '\n'
+	return nil
 }
 
-// keep writes a rejection; sync puts it on disk.
+// keep writes a rejection; sync puts it on disk. A full file that was moved away
+// is begun anew.
 func (d *deadLetters) keep(r *Rejection) error {
 	line, err := json.Marshal(r, jsontext.AllowInvalidUTF8(true))
 	if err != nil {
-		return fmt.Errorf("keeping the rejected event %s: %w", r.EventID, err)
+		return notKept(r, err)
 	}
-	if d.size+int64(len(line)) >= maxDeadBytes {
-		return fmt.Errorf("keeping the rejected event %s: %s has %d bytes", r.EventID, d.file.Name(), d.size)
+	line = append(line, '\n')
+	if d.size+int64(len(line)) > maxDeadBytes {
+		old := d.file
+		if err := d.open(); err != nil {
+			return notKept(r, err)
+		}
+		if err := old.Close(); err != nil {
+			return notKept(r, err)
+		}
+		if d.size+int64(len(line)) > maxDeadBytes {
+			return notKept(r, fmt.Errorf("%s has %d bytes: move it away", d.path, d.size))
+		}
 	}
-	n, err := d.file.Write(append(line, '\n'))
+	if d.torn {
+		line = append([]byte{'\n'}, line...)
+	}
+	n, err := d.file.Write(line)
 	d.size += int64(n)
 	if err != nil {
-		return fmt.Errorf("keeping the rejected event %s: %w", r.EventID, err)
+		d.torn = d.torn || n > 0
+		return notKept(r, err)
 	}
+	d.torn = false
 	return nil
+}
+
+func notKept(r *Rejection, err error) error {
+	return transient(CodeNotKept, "keeping the rejected event "+r.EventID, err)
 }
 
 func (d *deadLetters) sync() error { return d.file.Sync() }

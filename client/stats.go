@@ -22,7 +22,8 @@ type Stats struct {
 
 	Delivered  uint64 // answered by the server as recorded or duplicate
 	Duplicates uint64 // of these: recorded before, and sent again after a lost answer
-	Rejected   uint64 // refused, and kept in the dead-letter file
+	Rejected   uint64 // refused, or not to be sent
+	Unkept     uint64 // of these: not in the dead-letter file
 	Dropped    uint64 // not kept, since there was no room
 	Damaged    uint64 // not readable any more, at least
 	Retries    uint64 // requests that brought no receipt
@@ -43,7 +44,7 @@ func (c *Client) Stats() Stats {
 		Recorded: cost.total - min(cost.total, state.Dropped), P50: cost.quantile(0.5), P99: cost.quantile(0.99), P999: cost.quantile(0.999), Max: time.Duration(c.cost.max.Load()),
 		SpooledBytes: state.Bytes, Full: state.Full, Dropped: state.Dropped,
 		Delivered: c.counts.delivered.Load(), Duplicates: c.counts.duplicates.Load(), Rejected: c.counts.rejected.Load(),
-		Damaged: c.counts.damaged.Load(), Retries: c.counts.retries.Load(),
+		Unkept: c.counts.unkept.Load(), Damaged: c.counts.damaged.Load(), Retries: c.counts.retries.Load(),
 		Trouble: state.Trouble,
 	}
 	if state.Next > state.Delivered {
@@ -52,8 +53,10 @@ func (c *Client) Stats() Stats {
 	if oldest := c.oldest.Load(); oldest != 0 {
 		s.OldestWaits = c.cfg.clock.now().Sub(time.Unix(0, oldest))
 	}
-	if trouble := c.trouble.Load(); trouble != nil {
-		s.Trouble = errors.Join(s.Trouble, *trouble)
+	for _, trouble := range []*error{c.trouble.Load(), c.notKept.Load()} {
+		if trouble != nil {
+			s.Trouble = errors.Join(s.Trouble, *trouble)
+		}
 	}
 	return s
 }

@@ -75,6 +75,21 @@ func startAgent(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
+func TestAgent_ReadsHeaders(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "headers")
+	require.NoError(t, os.WriteFile(path, []byte("Authorization: Bearer a:b\r\nx-one: 1\n"), 0o600))
+	header, err := readHeaders(path)
+	require.NoError(t, err)
+	assert.Equal(t, http.Header{"Authorization": {"Bearer a:b"}, "X-One": {"1"}}, header)
+	require.NoError(t, os.WriteFile(path, []byte("secret"), 0o600))
+	_, err = readHeaders(path)
+	require.ErrorContains(t, err, "NAME: VALUE")
+	assert.NotContains(t, err.Error(), "secret")
+	header, err = readHeaders("")
+	require.NoError(t, err)
+	assert.Empty(t, header)
+}
+
 func TestAgent_SaysWhatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct {
 		args   []string
@@ -84,6 +99,7 @@ func TestAgent_SaysWhatIsWrong(t *testing.T) {
 		"listening for all": {[]string{"--listen", "0.0.0.0:0"}, exitUsage, "not a loopback address"},
 		"nowhere":           {[]string{"--listen", ""}, exitUsage, "neither --listen nor --socket"},
 		"bad policy":        {[]string{"--sync", "sometimes", "--listen", "127.0.0.1:0"}, exitUsage, "none of interval, never, each"},
+		"dropping":          {[]string{"--full", "drop", "--listen", "127.0.0.1:0"}, exitUsage, "halt or block"},
 		"no directory":      {[]string{"--spool", "/dev/null/spool", "--listen", "127.0.0.1:0"}, exitError, "opening the spool"},
 	} {
 		t.Run(name, func(t *testing.T) {

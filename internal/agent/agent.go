@@ -33,15 +33,27 @@ type Agent struct {
 	source   string
 	now      func() time.Time
 	log      *slog.Logger
+	bodies   chan struct{} // as many as are in memory
 }
+
+const (
+	// maxBodies bounds the memory: a body has up to ingest.MaxBodyBytes, and its
+	// events as much again and more.
+	maxBodies = 4
+	// recordTimeout is how long the events of a body may wait for room.
+	recordTimeout = 30 * time.Second
+	// maxRaw is how much of what is no event is kept: in base64 it fits into one.
+	maxRaw = domain.MaxEventBytes * 2 / 3
+)
 
 // New makes an agent. level is the policy of the recorder's spool, and source the
 // name under which it sends.
 func New(recorder Recorder, level client.Sync, source string, now func() time.Time, log *slog.Logger) *Agent {
-	return &Agent{recorder: recorder, level: level, source: source, now: now, log: log}
+	return &Agent{recorder: recorder, level: level, source: source, now: now, log: log, bodies: make(chan struct{}, maxBodies)}
 }
 
-// receipt answers one event. Without a status it was not taken: send it again.
+// receipt answers one event. Without a status it was not taken: send the whole
+// body again. By itself an event without an id could get that of an equal one.
 type receipt struct {
 	Line    int          `json:"line"`
 	EventID string       `json:"event_id,omitzero"`
@@ -75,7 +87,8 @@ func durability(level client.Sync) string {
 // POST /v1/events takes what the service takes. 202: every event is in the spool
 // and has its id, which stays the same when the body is sent again. 422: some are
 // no events; what they were is in the spool too, for the service's quarantine. 503
-// with Retry-After: there is no room for those without status.
+// with Retry-After: there is no room for those without status, or too many bodies
+// are under way; send the whole body again.
 func (a *Agent) Handler() (http.Handler, error) {
 	registry, err := newMetrics(a.recorder)
 	if err != nil {
@@ -116,12 +129,22 @@ func (a *Agent) events(w http.ResponseWriter, r *http.Request) {
 		a.write(w, r, http.StatusUnsupportedMediaType, map[string]string{"detail": "send the body as it is: it does not leave the machine"})
 		return
 	}
+	select {
+	case a.bodies <- struct{}{}:
+		defer func() { <-a.bodies }()
+	default:
+		w.Header().Set("Retry-After", "1")
+		a.write(w, r, http.StatusServiceUnavailable, map[string]string{"detail": "too many bodies are under way"})
+		return
+	}
 	items, err := ingest.ParseBody(r.Body, ingest.FramingGuess)
 	if err != nil {
 		a.write(w, r, http.StatusBadRequest, map[string]string{"detail": "the body ended early"})
 		return
 	}
 	out, status := answer{Durability: durability(a.level), Receipts: make([]receipt, len(items))}, http.StatusAccepted
+	ctx, cancel := context.WithTimeout(r.Context(), recordTimeout)
+	defer cancel()
 	seen := make(map[[sha256.Size]byte]int) // events without an id, by what they say
 	for i, item := range items {
 		out.Receipts[i] = receipt{Line: item.Line}
@@ -130,22 +153,22 @@ func (a *Agent) events(w http.ResponseWriter, r *http.Request) {
 		}
 		event, err := a.identified(item, seen)
 		if err == nil {
-			err = a.recorder.Record(r.Context(), event)
+			err = a.recorder.Record(ctx, event)
+		}
+		if rejection, ok := rejectionIn(err); ok && item.Err == nil { // too large, once it is written out
+			item.Err = rejection
+			err = a.recorder.Record(ctx, a.quarantined(item))
 		}
 		switch {
-		case err != nil && domain.ClassOf(err) != domain.ClassRejected || errors.Is(err, client.ErrClosed):
+		case err != nil:
 			a.log.WarnContext(r.Context(), "an event was not taken", slog.Any("error", err))
 			w.Header().Set("Retry-After", "1")
 			status = http.StatusServiceUnavailable
-		case err != nil || item.Err != nil:
-			rejection := item.Err
-			if err != nil {
-				rejection, _ = errors.AsType[*domain.Error](err)
-			}
+		case item.Err != nil:
 			out.Rejected++
 			status = http.StatusUnprocessableEntity
 			out.Receipts[i].Status = "rejected"
-			out.Receipts[i].Error = &problemPart{Code: rejection.Code, Field: rejection.Field, Message: rejection.Message}
+			out.Receipts[i].Error = &problemPart{Code: item.Err.Code, Field: item.Err.Field, Message: item.Err.Message}
 		default:
 			out.Spooled++
 			out.Receipts[i].Status, out.Receipts[i].EventID = "spooled", event.ID
@@ -158,7 +181,7 @@ func (a *Agent) events(w http.ResponseWriter, r *http.Request) {
 // derived as the service would: the same body, sent again, is the same events.
 func (a *Agent) identified(item ingest.Item, seen map[[sha256.Size]byte]int) (*client.Event, error) {
 	if item.Err != nil {
-		return ingest.Quarantine("agent:"+a.source, item, a.now()), nil //nolint:nilerr // the event keeps the error
+		return a.quarantined(item), nil //nolint:nilerr // the event keeps the error
 	}
 	event := item.Event
 	if event.ID != "" {
@@ -172,6 +195,22 @@ func (a *Agent) identified(item ingest.Item, seen map[[sha256.Size]byte]int) (*c
 	with.ID = ingest.DeriveID("agent:"+a.source, digest, seen[digest])
 	seen[digest]++
 	return &with, nil
+}
+
+// quarantined is the event that keeps what is none, or its beginning.
+func (a *Agent) quarantined(item ingest.Item) *client.Event {
+	item.Cut = item.Cut || len(item.Raw) > maxRaw
+	event := ingest.Quarantine("agent:"+a.source, item, a.now())
+	event.Raw = event.Raw[:min(len(event.Raw), maxRaw)]
+	return event
+}
+
+// rejectionIn is what is wrong with an event; a closed recorder says nothing of it.
+func rejectionIn(err error) (*domain.Error, bool) {
+	if errors.Is(err, client.ErrClosed) || domain.ClassOf(err) != domain.ClassRejected {
+		return nil, false
+	}
+	return errors.AsType[*domain.Error](err)
 }
 
 func (a *Agent) write(w http.ResponseWriter, r *http.Request, status int, body any) {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,13 +29,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type recorder struct {
 	events []client.Event
 	room   int
+	small  bool           // it finds every event too large
+	next   agent.Recorder // gets them too, or nil
 }
 
-func (r *recorder) Record(_ context.Context, e *client.Event) error {
+func (r *recorder) Record(ctx context.Context, e *client.Event) error {
 	if len(r.events) == r.room {
 		return &domain.Error{Class: domain.ClassTransient, Code: "spool_full", Err: client.ErrSpoolFull}
 	}
+	if r.small && e.Type != domain.InputQuarantined {
+		return domain.Rejectf(domain.CodeTooLarge, "", "too large")
+	}
 	r.events = append(r.events, *e)
+	if r.next != nil {
+		return r.next.Record(ctx, e)
+	}
 	return nil
 }
 
@@ -118,7 +127,69 @@ func TestAgent_WithoutRoom(t *testing.T) {
 	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 	assert.Equal(t, "1", w.Header().Get("Retry-After"))
 	assert.Equal(t, "spooled", a.Receipts[0].Status)
-	assert.Empty(t, a.Receipts[1].Status, "send it again")
+	assert.Empty(t, a.Receipts[1].Status, "send the whole body again")
+}
+
+// waiting is a recorder without room, which waits for it.
+type waiting struct {
+	recorder
+	entered chan struct{}
+}
+
+func (w *waiting) Record(ctx context.Context, _ *client.Event) error {
+	w.entered <- struct{}{}
+	<-ctx.Done()
+	return &domain.Error{Class: domain.ClassTransient, Code: "spool_full", Err: ctx.Err()}
+}
+
+func TestAgent_TakesSoManyBodiesAtOnce(t *testing.T) {
+	t.Parallel()
+	w := &waiting{entered: make(chan struct{})}
+	handler, err := agent.New(w, client.SyncInterval, "oms", time.Now, slog.New(slog.DiscardHandler)).Handler()
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	send := func() *httptest.ResponseRecorder {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/events", strings.NewReader(first)))
+		return answer
+	}
+	var group sync.WaitGroup
+	for range agent.MaxBodies {
+		group.Go(func() { send() })
+		<-w.entered
+	}
+	answer := send()
+	assert.Equal(t, http.StatusServiceUnavailable, answer.Code)
+	assert.Equal(t, "1", answer.Header().Get("Retry-After"))
+	cancel()
+	group.Wait()
+}
+
+// What is too large for an event, as it came or as it is written out, is kept as far
+// as it fits.
+func TestAgent_KeepsTheBeginningOfWhatIsTooLarge(t *testing.T) {
+	t.Parallel()
+	c, err := client.Open(t.Context(), client.Config{Dir: t.TempDir(), Server: "http://127.0.0.1:1"})
+	require.NoError(t, err)
+	defer func() {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		assert.NoError(t, c.Close(ctx))
+	}()
+	kept := &recorder{room: 10, next: c}
+	long := strings.Repeat("y", 600<<10)
+	w, a := post(t, kept, client.SyncInterval, "not json "+long)
+	assert.Equal(t, http.StatusUnprocessableEntity, w.Code)
+	assert.Equal(t, 1, a.Rejected)
+	require.Len(t, kept.events, 1)
+	assert.Contains(t, string(kept.events[0].Data), `"partial":true`)
+	assert.Contains(t, string(kept.events[0].Data), `"bytes":614409`)
+	assert.Equal(t, uint64(1), c.Stats().Recorded)
+
+	w, a = post(t, &recorder{room: 10, small: true, next: c}, client.SyncInterval, second)
+	assert.Equal(t, http.StatusUnprocessableEntity, w.Code)
+	assert.Equal(t, domain.CodeTooLarge, a.Receipts[0].Error.Code)
+	assert.Equal(t, uint64(2), c.Stats().Recorded, "the quarantine event")
 }
 
 func TestAgent_RefusesBrowsersAndCodings(t *testing.T) {

@@ -20,6 +20,7 @@ func newMetrics(recorder Recorder) (*prometheus.Registry, error) {
 		{"recorded_events_total", "Events taken into the spool.", func(s client.Stats) float64 { return float64(s.Recorded) }, false},
 		{"delivered_events_total", "Events that the service has answered as durable.", func(s client.Stats) float64 { return float64(s.Delivered) }, false},
 		{"rejected_events_total", "Events that the service has refused.", func(s client.Stats) float64 { return float64(s.Rejected) }, false},
+		{"unkept_rejections_total", "Rejected events that are not in the dead-letter file.", func(s client.Stats) float64 { return float64(s.Unkept) }, false},
 		{"dropped_events_total", "Events that found no room.", func(s client.Stats) float64 { return float64(s.Dropped) }, false},
 		{"damaged_events_total", "Events that can't be read any more, at least.", func(s client.Stats) float64 { return float64(s.Damaged) }, false},
 		{"delivery_retries_total", "Requests to the service without a receipt.", func(s client.Stats) float64 { return float64(s.Retries) }, false},

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -62,6 +63,41 @@ func TestSpool_SurvivesAnyDamage(t *testing.T) {
 			last, missing = last+1+n, 0
 		}
 		require.Equal(rt, records, last, "the new record is there")
+	})
+}
+
+// The same of a spool that is opened full: once what is there was delivered it takes
+// new records.
+func TestSpool_OpensFullAfterAnyDamage(t *testing.T) {
+	t.Parallel()
+	pristine := t.TempDir()
+	s, err := spool.Open(config(pristine))
+	require.NoError(t, err)
+	fill(t, s, 0, 1600) // three segments
+	require.NoError(t, s.Close())
+
+	rapid.Check(t, func(rt *rapid.T) {
+		cfg := config(t.TempDir())
+		cfg.MaxBytes, cfg.Full = 2*segmentBytes, spool.FullDrop
+		require.NoError(rt, os.CopyFS(cfg.Dir, os.DirFS(pristine)))
+		names, err := filepath.Glob(filepath.Join(cfg.Dir, "*"))
+		require.NoError(rt, err)
+		for range rapid.IntRange(1, 4).Draw(rt, "wounds") {
+			wound(rt, rapid.SampledFrom(names).Draw(rt, "file"))
+		}
+		s, err := spool.Open(cfg)
+		require.NoError(rt, err)
+		defer func() { require.NoError(rt, s.Close()) }()
+		_, err = s.Append(t.Context(), 1, record(0))
+		require.NoError(rt, err)
+		require.Eventually(t, func() bool {
+			drain(t, s, true)
+			return !s.State().Full
+		}, time.Minute, time.Millisecond)
+		_, err = s.Append(t.Context(), 1, record(1))
+		require.NoError(rt, err)
+		bodies, _ := drain(t, s, true)
+		require.Equal(rt, string(body(1)), bodies[len(bodies)-1])
 	})
 }
 

@@ -54,8 +54,7 @@ func (s *Spool) keepReady(ctx context.Context) {
 func (s *Spool) wantsSegment() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	files := int64(len(s.extents) + len(s.ready))
-	return len(s.ready) < readyAhead && (files+1)*s.cfg.SegmentBytes <= s.cfg.MaxBytes
+	return len(s.ready) < readyAhead && s.within(len(s.extents)+len(s.ready)+1)
 }
 
 // madeRoom wakes those who wait. The mutex is held.

@@ -15,7 +15,8 @@ const (
 
 // mark is the file that says before which sequence everything was delivered. Its
 // slots are written in turn, so that one is whole at any moment. If none is, or
-// the newest was lost with the power, records are delivered again.
+// the newest was lost with the power, records are delivered again; it is on disk
+// before a segment is removed.
 type mark struct {
 	file *os.File
 	turn int
@@ -51,5 +52,13 @@ func (m *mark) write(sequence uint64) error {
 		return fmt.Errorf("writing the mark: %w", err)
 	}
 	m.turn = (m.turn + 1) % markSlots
+	return nil
+}
+
+// sync puts what was written on disk.
+func (m *mark) sync() error {
+	if err := m.file.Sync(); err != nil {
+		return fmt.Errorf("syncing the mark: %w", err)
+	}
 	return nil
 }

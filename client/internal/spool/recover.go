@@ -58,6 +58,8 @@ func (s *Spool) recoverSegment(number uint64) error {
 		return err
 	}
 	switch {
+	case h.first != 0 && next == 0 && !damaged && h.first <= max(s.sequence, s.delivered.Load()):
+		return s.removeEmpty(path)
 	case h.first != 0:
 		first = h.first
 	case first == 0 && blank && !damaged:
@@ -76,6 +78,15 @@ func (s *Spool) recoverSegment(number uint64) error {
 		s.sequence++ // at least one is missing
 	}
 	return nil
+}
+
+// removeEmpty removes a segment that was begun and got no record, where the sequence
+// goes on without it: perhaps from the mark alone, which must be on disk then.
+func (s *Spool) removeEmpty(path string) error {
+	if err := s.mark.sync(); err != nil {
+		return err
+	}
+	return os.Remove(path)
 }
 
 // readHeader reads a segment's header; what is damaged has number 0. blank says

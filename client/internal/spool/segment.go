@@ -79,6 +79,35 @@ func createSegment(dir string, number uint64, size int64, allocate func(*os.File
 	return g, nil
 }
 
+// mapHeader maps the first page of a file that is there, and makes one if the file
+// has lost it.
+func mapHeader(dir string, number uint64, allocate func(*os.File, int64) error) (_ *segment, err error) {
+	path := segmentPath(dir, number)
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("mapping %s: %w", path, err), file.Close())
+		}
+	}()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() < headerBytes {
+		if err := allocate(file, headerBytes); err != nil {
+			return nil, err
+		}
+	}
+	data, err := unix.Mmap(int(file.Fd()), 0, headerBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, err
+	}
+	return &segment{number: number, path: path, file: file, data: data}, nil
+}
+
 // release gives the mapping and the file up. Nobody may append any more.
 func (g *segment) release() error {
 	return errors.Join(unix.Munmap(g.data), g.file.Close())

@@ -76,7 +76,7 @@ type Spool struct {
 	sealed   []*segment // until they are synced and released
 	extents  []extent   // all segments with records, the active one last
 	number   uint64     // of the segment that is prepared next
-	dropping bool       // active has noted a drop: the next record needs a new segment
+	dropping bool       // active has noted a drop, or is full since it was opened: the next record needs a new segment
 	old      bool       // see Config.MaxAge
 	closed   bool
 	trouble  error         // why no segment could be prepared, or nil
@@ -142,13 +142,17 @@ func Open(cfg Config) (_ *Spool, err error) {
 	s.sequence = max(s.sequence, delivered)
 	s.durable = s.sequence
 	// What is recovered stays as it is; this process begins a segment of its own.
-	g, err := createSegment(cfg.Dir, s.number, cfg.SegmentBytes, cfg.Allocate)
-	if err != nil {
+	if s.within(len(s.extents) + 1) {
+		g, err := createSegment(cfg.Dir, s.number, cfg.SegmentBytes, cfg.Allocate)
+		if err != nil {
+			return nil, unusable(cfg.Dir, err)
+		}
+		s.number++
+		g.warm(0, warmBytes)
+		s.begin(g)
+	} else if err := s.beginFull(); err != nil {
 		return nil, unusable(cfg.Dir, err)
 	}
-	s.number++
-	g.warm(0, warmBytes)
-	s.begin(g)
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	for _, keep := range []func(context.Context){s.keepReady, s.keepWarm, s.keepSynced} {
@@ -295,6 +299,25 @@ func (s *Spool) begin(g *segment) {
 	s.extents = append(s.extents, extent{number: g.number, first: s.sequence, live: g})
 }
 
+// beginFull takes the last recovered segment for the active one. Nothing is appended
+// to it: it is there to note what is dropped until there is room for another.
+func (s *Spool) beginFull() error {
+	last := s.extents[len(s.extents)-1]
+	g, err := mapHeader(s.cfg.Dir, last.number, s.cfg.Allocate)
+	if err != nil {
+		return err
+	}
+	g.synced = s.cfg.SegmentBytes
+	g.head.Store(s.cfg.SegmentBytes)
+	g.sealed.Store(true)
+	s.active, s.offset, s.padded = g, s.cfg.SegmentBytes, s.cfg.SegmentBytes
+	s.dropping = true // what it lost or dropped before is told when the next one begins
+	return nil
+}
+
+// within reports whether so many files are within the bound.
+func (s *Spool) within(files int) bool { return int64(files)*s.cfg.SegmentBytes <= s.cfg.MaxBytes }
+
 // awaitDurable waits until the record with this sequence is on disk.
 func (s *Spool) awaitDurable(ctx context.Context, sequence uint64) error {
 	for {
@@ -373,23 +396,36 @@ func (s *Spool) Delivered(sequence uint64) error {
 	return s.free()
 }
 
-// free removes segments that nobody needs.
+// free removes segments that nobody needs. The mark goes to disk before: an old
+// one would make what is not there any more look damaged.
 func (s *Spool) free() error {
-	var gone []uint64
-	s.mu.Lock()
-	for len(s.extents) > 1 && s.extents[1].first <= s.delivered.Load() && s.extents[0].number < s.reading.Load() {
-		gone = append(gone, s.extents[0].number)
-		s.extents = append(s.extents[:0], s.extents[1:]...)
+	gone := s.unneeded()
+	if len(gone) == 0 {
+		return nil
 	}
+	if err := s.mark.sync(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.extents = append(s.extents[:0], s.extents[len(gone):]...)
 	s.mu.Unlock()
 	var problems []error
 	for _, number := range gone {
 		problems = append(problems, os.Remove(segmentPath(s.cfg.Dir, number)))
 	}
-	if len(gone) > 0 {
-		poke(s.prepare)
-	}
+	poke(s.prepare)
 	return errors.Join(problems...)
+}
+
+// unneeded are the first segments up to one that is read, or has what is not
+// delivered.
+func (s *Spool) unneeded() (numbers []uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := 0; i+1 < len(s.extents) && s.extents[i+1].first <= s.delivered.Load() && s.extents[i].number < s.reading.Load(); i++ {
+		numbers = append(numbers, s.extents[i].number)
+	}
+	return numbers
 }
 
 // Close puts everything on disk and gives the directory up. Appends under way that

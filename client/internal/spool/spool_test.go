@@ -330,3 +330,102 @@ func TestSpool_OldRecordsMakeItFull(t *testing.T) {
 	assert.Equal(t, wanted(0, n+10), bodies)
 	assert.Empty(t, gaps)
 }
+
+func files(t *testing.T, cfg spool.Config) int {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(cfg.Dir, "*.seg"))
+	require.NoError(t, err)
+	return len(names)
+}
+
+// The bound is one across restarts, whatever each life records.
+func TestSpool_IsBoundedOverManyLives(t *testing.T) {
+	t.Parallel()
+	for name, records := range map[string]int{"none": 0, "one": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := config(t.TempDir())
+			cfg.MaxBytes = 4 * segmentBytes
+			kept := 0
+			for range 12 {
+				s, err := spool.Open(cfg)
+				require.NoError(t, err)
+				for range records {
+					if _, err := s.Append(t.Context(), 1, record(kept)); err == nil {
+						kept++
+					} else {
+						require.ErrorIs(t, err, spool.ErrFull)
+						assert.True(t, s.State().Full)
+					}
+				}
+				require.NoError(t, s.Close())
+				require.LessOrEqual(t, files(t, cfg), max(1, 4*records))
+			}
+			s := open(t, cfg)
+			bodies, gaps := drain(t, s, true)
+			assert.Equal(t, wanted(0, kept), append([]string(nil), bodies...))
+			assert.Empty(t, gaps)
+			fill(t, s, kept, kept+1000) // there is room again
+			bodies, gaps = drain(t, s, true)
+			assert.Equal(t, wanted(kept, kept+1000), bodies)
+			assert.Empty(t, gaps)
+		})
+	}
+}
+
+// A spool that is opened full notes what it drops, over many lives.
+func TestSpool_DropsWhenOpenedFull(t *testing.T) {
+	t.Parallel()
+	cfg := config(t.TempDir())
+	cfg.MaxBytes, cfg.Full = 2*segmentBytes, spool.FullDrop
+	kept, dropped := 0, uint64(0)
+	for range 6 {
+		s, err := spool.Open(cfg)
+		require.NoError(t, err)
+		_, err = s.Append(t.Context(), 77, record(kept))
+		require.NoError(t, err)
+		if s.State().Dropped == 0 {
+			kept++
+		}
+		dropped += s.State().Dropped
+		require.NoError(t, s.Close())
+		require.LessOrEqual(t, files(t, cfg), 2)
+	}
+	require.Positive(t, dropped)
+	s := open(t, cfg)
+	bodies, gaps := drain(t, s, true)
+	assert.Equal(t, wanted(0, kept), bodies)
+	_, err := s.Append(t.Context(), 77, record(kept))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		more, told := drain(t, s, true)
+		gaps = append(gaps, told...)
+		bodies = append(bodies, more...)
+		return len(gaps) == 1
+	}, time.Minute, time.Millisecond)
+	assert.True(t, gaps[0].Dropped)
+	assert.Equal(t, dropped+s.State().Dropped, gaps[0].To-gaps[0].From+1)
+}
+
+// A segment stays until the mark is on disk.
+func TestSpool_RemovesNothingThatAnOldMarkAsksFor(t *testing.T) {
+	t.Parallel()
+	cfg := config(t.TempDir())
+	if err := os.Symlink("/dev/null", filepath.Join(cfg.Dir, "delivered")); err != nil {
+		t.Skip("a mark that can't be synced needs a link to /dev/null:", err)
+	}
+	s, err := spool.Open(cfg)
+	require.NoError(t, err)
+	defer func() { _ = s.Close() }() // the mark can't be synced
+	fill(t, s, 0, 2000)
+	r, err := s.Reader()
+	require.NoError(t, err)
+	defer func() { require.NoError(t, r.Close()) }()
+	for e, ok, err := r.Next(); ok && err == nil; e, ok, err = r.Next() {
+		if err := s.Delivered(e.Next); err != nil {
+			require.ErrorContains(t, err, "syncing the mark")
+			break
+		}
+	}
+	assert.FileExists(t, filepath.Join(cfg.Dir, "0000000000000001.seg"))
+}
