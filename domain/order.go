@@ -60,9 +60,11 @@ type Order struct {
 	PricedQty   Decimal             `json:"priced_quantity"`
 	Commission  Decimal             `json:"commission"`
 
-	// Trades are the newest fills that name their execution, oldest first; never
-	// changed in place. What is busted or corrected is looked up here.
-	Trades []Trade `json:"trades,omitempty"`
+	// Trades are the newest fills that name their execution, oldest first, and
+	// OlderTrades digests of the ids of those before; never changed in place. What is
+	// busted or corrected is looked up here.
+	Trades      []Trade `json:"trades,omitempty"`
+	OlderTrades []byte  `json:"older_trades,omitempty"`
 
 	Events  int       `json:"events"`
 	Fills   int       `json:"fills"`
@@ -243,7 +245,7 @@ func (o *Order) Apply(e *Event) {
 		}
 		o.fill(e.Type, word(d.ExecID), d.fill())
 	case TradeBusted, TradeCorrected:
-		o.amend(e.Type, d)
+		o.amend(e, d)
 	case OrderReplaced, OrderRestated:
 		// A good-till-cancelled order that is done for the day is restated when the
 		// next one begins.
@@ -252,7 +254,7 @@ func (o *Order) Apply(e *Event) {
 		}
 		o.advance(StatusNew)
 		if e.Type == OrderRestated {
-			o.take(d) // a split changes what was done, too
+			o.take(d, e.OccurredAt) // a split changes what was done, too
 		}
 		if q := number(d.Quantity); q.Valid {
 			o.Quantity = q
@@ -341,7 +343,7 @@ func (d orderData) fill() Fill {
 }
 
 func (o *Order) fill(t EventType, exec string, f Fill) {
-	if exec != "" && o.trade(exec) >= 0 {
+	if o.witnessed(exec) {
 		return // another witness of the same execution
 	}
 	o.Fills++

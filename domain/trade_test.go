@@ -3,6 +3,7 @@ package domain_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -108,9 +109,43 @@ func TestOrder_BustsAndCorrections(t *testing.T) {
 				if p := o.AvgPrice(); p.Valid {
 					avg = p.Decimal.String()
 				}
-				assert.Equal(t, l.want, fmt.Sprintf("%s avg %s of %d", state(&o), avg, len(o.Trades)), "after event %d, %s", i+1, l.event)
+				assert.Equal(t, l.want, fmt.Sprintf("%s avg %s of %d", state(&o), avg, standing(&o)), "after event %d, %s", i+1, l.event)
 			}
 		})
+	}
+}
+
+// standing counts the remembered fills that are not busted.
+func standing(o *domain.Order) (n int) {
+	for _, t := range o.Trades {
+		if !t.Busted {
+			n++
+		}
+	}
+	return n
+}
+
+// Two sessions report the same executions, busts and corrections, the second one
+// later: each counts once.
+func TestOrder_TheSecondWitnessComesLater(t *testing.T) {
+	later := of(domain.OrderPartiallyFilled, execution("E2", "100", "1")+`,"cum_quantity":"100"`)
+	later.OccurredAt = morning.Add(time.Second)
+	stated := of(domain.TradeBusted, `"exec_id":"H0","exec_ref_id":"before the log","cum_quantity":"0"`)
+	var o domain.Order
+	o.Apply(of(domain.OrderAccepted, `"quantity":"300"`))
+	for range 2 {
+		for _, e := range []*domain.Event{
+			of(domain.OrderPartiallyFilled, execution("E1", "100", "1")+`,"cum_quantity":"100"`),
+			of(domain.TradeCorrected, `"exec_ref_id":"E1","cum_quantity":"50",`+execution("C1", "50", "1")),
+			of(domain.TradeCorrected, `"exec_ref_id":"C1","cum_quantity":"40",`+execution("C2", "40", "1")),
+			of(domain.TradeBusted, `"exec_id":"H","exec_ref_id":"C2","cum_quantity":"0"`),
+			of(domain.TradeBusted, `"exec_id":"H9","exec_ref_id":"comes late"`),
+			of(domain.OrderPartiallyFilled, execution("comes late", "7", "1")),
+			later, stated,
+		} {
+			o.Apply(e)
+		}
+		require.Equal(t, "PARTIALLY_FILLED 100/200", state(&o))
 	}
 }
 
@@ -146,6 +181,17 @@ func TestOrder_CorrectionsLeaveTheLastWord(t *testing.T) {
 			require.Equal(t, sum > 0, o.Status == domain.StatusPartiallyFilled)
 		}
 	})
+}
+
+func TestOrder_CountsManyExecutionsOnce(t *testing.T) {
+	var o domain.Order
+	for range 2 {
+		for i := range 2000 {
+			o.Apply(of(domain.OrderPartiallyFilled, execution(fmt.Sprint(i), "1", "1")))
+		}
+		require.Equal(t, "2000", o.CumQuantity.String())
+		require.Equal(t, 2000, o.Fills)
+	}
 }
 
 func TestOrder_RemembersABoundedNumberOfTrades(t *testing.T) {

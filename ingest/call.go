@@ -526,9 +526,10 @@ func ownQuarantine(e *domain.Event) bool {
 // saidBefore tells the messages of FIX of which the sender itself says that they may
 // be a repetition, PossDup and PossResend: the id says what they are, and number and
 // time of a message that is sent again differ. Such an event is recorded if nobody
-// has recorded it, and a duplicate if somebody has.
+// has recorded it, and a duplicate if somebody has. So is a link of two ids of one
+// order, which every message that names both leads to.
 func saidBefore(e *domain.Event) bool {
-	if !bytes.HasPrefix(e.Raw, []byte("8=FIX")) {
+	if e.Type != domain.OrderLinked && !bytes.HasPrefix(e.Raw, []byte("8=FIX")) {
 		return false
 	}
 	var said struct {

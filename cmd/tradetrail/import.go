@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -162,6 +163,14 @@ func (l *lateLinks) Origin(ctx context.Context, clientOrderID string) (string, e
 	return l.links.Origin(ctx, clientOrderID)
 }
 
+// Begun implements fix.Origins.
+func (l *lateLinks) Begun(ctx context.Context, orderID string) (bool, error) {
+	if l.links == nil {
+		return false, nil
+	}
+	return l.links.Begun(ctx, orderID)
+}
+
 // importTarget is the server if one answers, else the local event store, where
 // links are then read.
 func importTarget(ctx context.Context, e env, o importOptions, links *lateLinks) (recorder, func() error, error) {
@@ -231,7 +240,7 @@ func (i *importer) add(ctx context.Context, item ingest.Item) error {
 	i.chunk = append(i.chunk, item)
 	i.bytes += len(item.Raw)
 	if item.Event != nil {
-		i.bytes += len(item.Event.Data) + 512
+		i.bytes += len(item.Event.Data) + base64.StdEncoding.EncodedLen(len(item.Event.Raw)) + 512
 	}
 	if len(i.chunk) < importChunk && i.bytes < importChunkBytes {
 		return nil

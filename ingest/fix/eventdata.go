@@ -164,7 +164,7 @@ func (d *data) everything(m *Message) {
 			d.out = append(d.out, ',')
 		}
 		value := string(f.Value)
-		if secret(f.Tag) {
+		if secret(m.text(tagMsgType), f.Tag) {
 			value = "*"
 		}
 		d.out = append(d.out, '[')

@@ -49,7 +49,10 @@ func (s *session) take(ctx context.Context, a arrival) error {
 	case number < s.next:
 		return s.before(ctx, m, a)
 	default:
-		return s.onNext(ctx, m, a, kind)
+		if err := s.onNext(ctx, m, a, kind); err != nil {
+			return err
+		}
+		return s.caughtUp(ctx)
 	}
 }
 
@@ -71,7 +74,11 @@ func (s *session) onNext(ctx context.Context, m *Message, a arrival, kind string
 		if to, err := wholeNumber(m.first(tagNewSeqNo), maxNumber); err == nil && to > next {
 			next = to
 		}
+		if err := s.passedOver(ctx, next); err != nil {
+			return err
+		}
 	}
+	s.held.take(s.next) // the same, as it came before
 	s.advance(next, a.at)
 	return s.answer(ctx, m, kind)
 }
@@ -92,12 +99,11 @@ func (s *session) note(t domain.EventType, numbers span, at time.Time) {
 
 // say records what a message means.
 func (s *session) say(ctx context.Context, m *Message, a arrival) error {
-	items, err := s.mapper.items(ctx, m, a.piece, a.at)
-	if err != nil {
+	return s.insist(ctx, "understanding a message", func() error {
+		items, err := s.mapper.items(ctx, m, a.piece, a.at)
+		s.batch = append(s.batch, items...)
 		return err
-	}
-	s.batch = append(s.batch, items...)
-	return nil
+	})
 }
 
 // answer does what a session message asks for.
@@ -124,6 +130,11 @@ func (s *session) onLogon(ctx context.Context, m *Message, a arrival, number int
 		return err
 	}
 	reset := m.says(tagResetSeqNum)
+	if reset {
+		if err := s.passedOver(ctx, maxNumber+1); err != nil {
+			return err
+		}
+	}
 	if reset && number != s.next {
 		s.note(domain.SessionSequenceReset, span{s.next, number}, a.at)
 		s.next, s.gap, s.asked = number, nil, false
@@ -149,8 +160,9 @@ func (s *session) onLogon(ctx context.Context, m *Message, a arrival, number int
 	switch {
 	case number == s.next:
 		s.advance(number+1, a.at)
-		return nil
+		return s.caughtUp(ctx)
 	case number > s.next:
+		s.held.keep(number, waiting{message: m, arrival: a, said: true})
 		return s.ask(ctx, number, a.at)
 	default:
 		return nil
@@ -168,20 +180,25 @@ func (s *session) onReset(ctx context.Context, m *Message, a arrival) error {
 		s.log.WarnContext(ctx, "a reset of the numbers to lower ones was not followed", slog.Int("expected", s.next))
 		return nil
 	}
+	if err := s.passedOver(ctx, to); err != nil {
+		return err
+	}
 	s.next, s.gap, s.asked, s.passed, s.retries = to, nil, false, 0, 0
-	return nil
+	return s.caughtUp(ctx)
 }
 
 // beyond is a message with a number that is too high: those before it are asked
-// for, and this one will come again behind them.
+// for, and it is held until they have come.
 func (s *session) beyond(ctx context.Context, m *Message, a arrival, number int, kind string) error {
-	if kind == "2" || kind == "5" {
-		// Waiting for each other's missing messages would never end; and who logs out
-		// is gone.
+	// Waiting for each other's missing messages would never end, who asks whether we
+	// are there wants to know now, and who logs out is gone.
+	now := kind == "1" || kind == "2" || kind == "5"
+	if now {
 		if err := errors.Join(s.say(ctx, m, a), s.answer(ctx, m, kind)); err != nil {
 			return err
 		}
 	}
+	s.held.keep(number, waiting{message: m, arrival: a, said: now})
 	if !s.asked {
 		return s.ask(ctx, number, a.at)
 	}
@@ -198,10 +215,8 @@ func (s *session) beyond(ctx context.Context, m *Message, a arrival, number int,
 		return s.request(ctx, a.at)
 	}
 	s.log.WarnContext(ctx, "messages were asked for again and again and never came whole: going on without them",
-		slog.Int("from", s.next), slog.Int("to", number-1))
-	s.gap, s.asked = nil, false // it stays noted as open
-	s.next, s.passed, s.retries = number, 0, 0
-	return s.onNext(ctx, m, a, kind)
+		slog.Int("from", s.next), slog.Int("below", number))
+	return s.goOn(ctx)
 }
 
 // ask notes a gap and asks for what is missing.

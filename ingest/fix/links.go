@@ -23,7 +23,15 @@ type Links struct{ streams Streams }
 // NewLinks reads links from the store.
 func NewLinks(streams Streams) *Links { return &Links{streams: streams} }
 
-// Origin returns the order that the ClOrdID was linked to first, "" if to none.
+// Begun reports whether the order has any event.
+func (l *Links) Begun(ctx context.Context, orderID string) (bool, error) {
+	for _, err := range l.streams.Stream(ctx, (&domain.Event{OrderID: orderID}).Stream(), 0) {
+		return err == nil, err
+	}
+	return false, nil
+}
+
+// Origin returns the order that the id was linked to first, "" if to none.
 func (l *Links) Origin(ctx context.Context, clientOrderID string) (string, error) {
 	stream := (&domain.Event{Type: domain.OrderLinked, EntityType: "client_order", EntityID: linkEntity(clientOrderID)}).Stream()
 	for record, err := range l.streams.Stream(ctx, stream, 0) {

@@ -85,24 +85,61 @@ func rejected(p Piece, err *domain.Error) []ingest.Item {
 	return []ingest.Item{{Line: p.Line, Raw: unsecret(p.Raw), Cut: p.Cut, Err: err}}
 }
 
-// unsecret takes passwords out of a message that could not be read, or is not of
-// a kind that has any.
+// unsecret takes passwords out of a message that could not be read.
 func unsecret(raw []byte) []byte {
-	for _, tag := range []string{"554=", "925="} {
-		at := bytes.Index(raw, []byte(tag))
-		if at <= 0 || raw[at-1] != soh && raw[at-1] != bar {
+	kind := "A" // what has no type could be one
+	for _, separator := range []byte{soh, bar} {
+		if at := bytes.Index(raw, []byte{separator, '3', '5', '='}); at >= 0 {
+			value := raw[at+len("|35="):]
+			kind = cmp.Or(string(value[:fieldEnd(value)]), kind)
+			break
+		}
+	}
+	var clean []byte
+	for at, c := range raw {
+		if at > 0 && raw[at-1] != soh && raw[at-1] != bar || c < '1' || c > '9' {
 			continue
 		}
-		from := at + len(tag)
-		to := bytes.IndexAny(raw[from:], "\x01|\r\n")
-		if to < 0 {
-			to = len(raw) - from
+		digits, _, ok := bytes.Cut(raw[at:min(len(raw), at+maxTagDigits+1)], []byte{'='})
+		tag, err := strconv.Atoi(string(digits))
+		if !ok || err != nil || !secret(kind, tag) {
+			continue
 		}
-		raw = bytes.Clone(raw)
-		copy(raw[from:from+to], bytes.Repeat([]byte{'*'}, to))
+		from := at + len(digits) + 1
+		if clean == nil {
+			clean = bytes.Clone(raw)
+		}
+		star(clean[from : from+secretEnd(tag, raw[:at], raw[from:])])
 	}
-	return raw
+	if clean == nil {
+		return raw
+	}
+	return clean
 }
+
+// fieldEnd is where a value ends, by the next separator.
+func fieldEnd(value []byte) int {
+	if end := bytes.IndexAny(value, "\x01|\r\n"); end >= 0 {
+		return end
+	}
+	return len(value)
+}
+
+// secretEnd is where a secret ends: data may hold separators, so it is as long as
+// the field before says, if that is longer.
+func secretEnd(tag int, before, value []byte) int {
+	end := fieldEnd(value)
+	if tag == tagPassword || tag == tagNewPassword {
+		return end
+	}
+	before = bytes.TrimRight(before, "\x01|")
+	if n, err := wholeNumber(before[bytes.LastIndexByte(before, '=')+1:], len(value)); err == nil {
+		end = max(end, n)
+	}
+	return end
+}
+
+func star(value []byte) { copy(value, bytes.Repeat([]byte{'*'}, len(value))) }
 
 // parties are the two sides of a message.
 type parties struct{ begin, sender, target string }
@@ -186,23 +223,41 @@ func missing(tag int) *domain.Error {
 	return domain.Rejectf(domain.CodeMissing, name(tag), "missing")
 }
 
+// maxShared bounds what the orders of one list repeat of what they share.
+const maxShared = 8 << 20
+
 // parts are the messages that a list of orders stands for: what all share, and the
-// fields of one order, which begin with its ClOrdID.
-func (u *understood) parts() []*Message {
-	if u.row.MsgType != "E" {
-		return []*Message{u.Message}
+// fields of one order, which begin with its ClOrdID. The first has all the bytes, as
+// it stands for the list; the others those of their order, behind BeginString.
+func (u *understood) parts() ([]*Message, *domain.Error) {
+	raw := u.masked()
+	first := slices.IndexFunc(u.Fields, func(f Field) bool { return f.Tag == tagClOrdID })
+	if u.row.MsgType != "E" || first < 0 {
+		return []*Message{{Raw: raw, Fields: u.Fields}}, nil
+	}
+	orders := 0
+	for _, f := range u.Fields {
+		if f.Tag == tagClOrdID {
+			orders++
+		}
+	}
+	if shared := u.Fields[first].at; orders*shared > maxShared {
+		return nil, domain.Rejectf(domain.CodeTooLarge, name(tagClOrdID), "a list of %d orders that share %d bytes", orders, shared)
 	}
 	var parts []*Message
-	first := slices.IndexFunc(u.Fields, func(f Field) bool { return f.Tag == tagClOrdID })
 	for i := first; i < len(u.Fields)-1; {
 		end := i + 1
 		for end < len(u.Fields)-1 && u.Fields[end].Tag != tagClOrdID {
 			end++
 		}
-		parts = append(parts, &Message{Raw: u.Raw, Fields: slices.Concat(u.Fields[:first], u.Fields[i:end])})
+		part := &Message{Raw: raw, Fields: slices.Concat(u.Fields[:first], u.Fields[i:end])}
+		if i > first {
+			part.Raw = slices.Concat(raw[:u.Fields[1].at], raw[u.Fields[i].at:u.Fields[end].at])
+		}
+		parts = append(parts, part)
 		i = end
 	}
-	return parts
+	return parts, nil
 }
 
 // events makes the events of a message; bad says why it is not understood.
@@ -213,7 +268,11 @@ func (m *Mapper) events(ctx context.Context, u understood) (items []ingest.Item,
 	if bad := u.body(); bad != nil {
 		return nil, bad, nil
 	}
-	for i, part := range u.parts() {
+	parts, bad := u.parts()
+	if bad != nil {
+		return nil, bad, nil
+	}
+	for i, part := range parts {
 		more, bad, err := m.event(ctx, u, part, i)
 		if bad != nil || err != nil {
 			return nil, bad, err
@@ -228,7 +287,7 @@ func (m *Mapper) events(ctx context.Context, u understood) (items []ingest.Item,
 func (m *Mapper) event(ctx context.Context, u understood, part *Message, n int) ([]ingest.Item, *domain.Error, error) {
 	e := &domain.Event{
 		Type: u.row.Event, OccurredAt: u.at, SchemaVersion: domain.SchemaVersion,
-		SessionID: u.who.session(), Actor: u.who.sender, Raw: u.masked(), Path: u.path(),
+		SessionID: u.who.session(), Actor: u.who.sender, Raw: part.Raw, Path: u.path(),
 	}
 	if e.Type == domain.OrderReceived && m.options.CompID != "" && m.options.CompID == u.who.sender {
 		e.Type = domain.OrderRouted
@@ -315,24 +374,32 @@ func (u *understood) path() []domain.Hop {
 
 const maxHops = 16
 
-// masked are the message's bytes without the secrets of a logon: an audit log is
-// read by many.
+// masked are the message's bytes without its secrets: an audit log is read by many.
 func (u *understood) masked() []byte {
-	if u.row.MsgType != "A" {
-		return u.Raw
-	}
-	raw := bytes.Clone(u.Raw)
+	raw := u.Raw
 	for _, f := range u.Fields {
-		if secret(f.Tag) {
-			from := f.at + len(strconv.Itoa(f.Tag)) + 1
-			copy(raw[from:from+len(f.Value)], bytes.Repeat([]byte{'*'}, len(f.Value)))
+		if !secret(u.row.MsgType, f.Tag) {
+			continue
 		}
+		if &raw[0] == &u.Raw[0] {
+			raw = bytes.Clone(raw)
+		}
+		from := f.at + len(strconv.Itoa(f.Tag)) + 1
+		star(raw[from : from+len(f.Value)])
 	}
 	return raw
 }
 
-func secret(tag int) bool {
-	return tag == tagPassword || tag == tagNewPassword || tag == tagRawData || tag == 1402 || tag == 1404
+// secret tells the fields with passwords; RawData has one in a logon only.
+func secret(kind string, tag int) bool {
+	switch tag {
+	case tagPassword, tagNewPassword, tagEncryptedPassword, tagEncryptedNewPassword:
+		return true
+	case tagRawData:
+		return kind == "A"
+	default:
+		return false
+	}
 }
 
 // eventID derives the event's id from what the message says and who says it, not from
@@ -343,9 +410,11 @@ func eventID(u understood, part *Message, n int) string {
 	for _, f := range part.Fields {
 		switch f.Tag {
 		case tagBeginString, tagBodyLength, tagCheckSum, tagMsgSeqNum, tagPossDup, tagSendingTime, tagPossResend, tagOrigSendingTime,
-			89, 90, 91, 93, 369, tagPassword, tagNewPassword, tagRawData, 95:
+			89, 90, 91, 93, 369, 1401, 1403:
 		default:
-			said = append(said, f)
+			if !secret(u.row.MsgType, f.Tag) {
+				said = append(said, f)
+			}
 		}
 	}
 	// An engine may order fields otherwise when it sends them again.

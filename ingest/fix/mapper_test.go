@@ -1,6 +1,7 @@
 package fix_test
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"os"
@@ -183,6 +184,23 @@ func TestMapper_AListIsAsManyOrders(t *testing.T) {
 	assert.NotEqual(t, out[0].Event.ID, out[1].Event.ID)
 }
 
+// A list of many orders is not kept as often as it has orders.
+func TestMapper_AListIsKeptOnce(t *testing.T) {
+	list := func(orders, text int) []byte {
+		body := []byte("35=E|66=L|58=" + strings.Repeat("x", text))
+		for i := range orders {
+			body = fmt.Appendf(body, "|11=C-%d|54=1", i)
+		}
+		return fixtest.Message(2, string(body))
+	}
+	raw := list(1000, 100)
+	out := items(t, fix.NewMapper(fix.Options{}), raw)
+	require.Len(t, out, 1000)
+	assert.Equal(t, raw, out[0].Event.Raw)
+	assert.Equal(t, "8=FIX.4.4\x0111=C-1\x0154=1\x01", string(out[1].Event.Raw))
+	assert.Equal(t, "tag 11", refused(t, fix.NewMapper(fix.Options{}), list(1000, 60000)).Field)
+}
+
 func TestMapper_HeartbeatsAreNoEvents(t *testing.T) {
 	mapper := fix.NewMapper(fix.Options{Gaps: true})
 	assert.Empty(t, items(t, mapper, fixtest.Message(1, "35=0")))
@@ -231,20 +249,30 @@ func TestMapper_Refuses(t *testing.T) {
 }
 
 func TestMapper_PasswordsAreNotKept(t *testing.T) {
-	logon := fixtest.Message(1, "35=A|98=0|108=30|553=drop|554=hunter2|925=hunter3|95=7|96=hunter4")
-	for _, raw := range [][]byte{logon, append(slices.Clone(logon[:len(logon)-4]), "000\x01"...), fixtest.Bars(append(slices.Clone(logon[:len(logon)-4]), "000\x01"...))} {
-		for _, item := range items(t, fix.NewMapper(fix.Options{}), raw) {
-			if item.Event != nil {
-				encoded, err := item.Event.Encode()
-				require.NoError(t, err)
-				assert.NotContains(t, string(encoded), "hunter")
-				assert.NotContains(t, string(item.Event.Raw), "hunter")
-				assert.Len(t, item.Event.Raw, len(logon))
+	for _, fields := range []string{
+		"35=A|98=0|108=30|553=drop|554=hunter2|925=hunter3|95=7|96=hunter4|1401=7|1402=hunter5|1403=7|1404=hunter6",
+		"35=BE|923=r|924=3|553=joe|554=hunter2|925=hunter3|554=hunter4",
+		"35=|553=joe|554=hunter2|96=hunter3",
+	} {
+		whole := fixtest.Message(1, fields)
+		broken := append(slices.Clone(whole[:len(whole)-4]), "000\x01"...)
+		data := bytes.Replace(broken, []byte("1402=hunter5"), []byte("1402=h\x01nter5"), 1)
+		for _, raw := range [][]byte{whole, broken, data, fixtest.Bars(broken), broken[bytes.IndexByte(broken, 1)+1:], []byte("554=hunter2|35=A|")} {
+			for _, item := range items(t, fix.NewMapper(fix.Options{}), raw) {
+				kept := string(item.Raw)
+				if item.Event != nil {
+					encoded, err := item.Event.Encode()
+					require.NoError(t, err)
+					kept = string(encoded) + string(item.Event.Raw)
+					assert.Len(t, item.Event.Raw, len(whole))
+				}
+				assert.NotContains(t, kept, "hunter")
+				assert.NotContains(t, kept, "nter5")
 			}
-			assert.NotContains(t, string(item.Raw), "hunter2")
-			assert.NotContains(t, string(item.Raw), "hunter3")
 		}
 	}
+	news := fixtest.Message(1, "35=B|148=news|95=4|96=open")
+	assert.Equal(t, news, one(t, fix.NewMapper(fix.Options{}), news).Raw, "no password there")
 }
 
 // What is sent again is the same event, however it comes; what is said otherwise is
@@ -326,7 +354,7 @@ func TestMapper_OneOrderThroughReplacements(t *testing.T) {
 		raw := fixtest.Message(i+1, message)
 		out := items(t, whole, raw)
 		assert.Equal(t, "BR-A", out[len(out)-1].Event.OrderID, message)
-		assert.Equal(t, strings.Contains(message, "|11=B|41") && i == 2 || strings.Contains(message, "|11=C|41") && i == 4 || i == 6, len(out) == 2, "links are noted once: %s", message)
+		assert.Equal(t, strings.Contains(message, "|11=B|41") && i == 2 || strings.Contains(message, "|11=C|41") && i == 4 || i == 6 || i == 9, len(out) == 2, "links are noted once: %s", message)
 		if strings.Contains(message, "|11=") {
 			restarted := fix.NewMapper(fix.Options{OrderPrefix: "BR-", Origins: origins(links)})
 			after := items(t, restarted, raw)
@@ -334,7 +362,11 @@ func TestMapper_OneOrderThroughReplacements(t *testing.T) {
 		}
 		remembered(links).keep(t, out)
 	}
-	assert.Equal(t, []string{"BR-B", "BR-C", "BR-D"}, slices.Sorted(maps.Keys(links)))
+	names := slices.Sorted(maps.Keys(links))
+	require.Len(t, names, 4)
+	assert.Equal(t, []string{"BR-B", "BR-C", "BR-D"}, names[1:], "and one of the OrderID, for messages that name nothing else")
+	last := items(t, fix.NewMapper(fix.Options{OrderPrefix: "BR-", Origins: origins(links)}), fixtest.Message(11, messages[10]))
+	assert.Equal(t, "BR-A", last[0].Event.OrderID)
 }
 
 func TestMapper_AnOrderThatBeganBeforeTheLog(t *testing.T) {
@@ -343,4 +375,73 @@ func TestMapper_AnOrderThatBeganBeforeTheLog(t *testing.T) {
 	assert.Equal(t, "B", out[1].Event.OrderID, "the first ClOrdID that anybody knows of")
 	assert.Equal(t, "B", one(t, m, fixtest.Message(2, "35=8|11=C|37=V|17=2|150=F|39=1|32=1|31=1")).OrderID)
 	assert.Equal(t, "T-9", one(t, m, fixtest.Message(3, "35=8|37=T-9|17=3|150=0|39=0")).OrderID, "an order by telephone")
+}
+
+// Orders of one id don't displace what was learned of others.
+func TestMapper_LinksAreRememberedForLong(t *testing.T) {
+	m := fix.NewMapper(fix.Options{})
+	items(t, m, fixtest.Message(1, "35=G|11=B|41=A|55=X|54=1|60=20260302-14:30:00"))
+	for i := range 70000 {
+		_, err := m.Items(t.Context(), fix.Piece{Raw: fixtest.Message(2+i, fmt.Sprintf("35=8|11=N%d|37=V%d|17=%d|150=0|39=0", i, i, i))}, time.Time{})
+		require.NoError(t, err)
+	}
+	assert.Equal(t, "A", one(t, m, fixtest.Message(1, "35=8|11=B|37=V|17=1|150=F|39=1|32=1|31=1")).OrderID)
+}
+
+// The same log twice, with a process that ends anywhere in between: every message
+// comes to the order that it came to first.
+func TestMapper_TheSameLogAgain(t *testing.T) {
+	for name, messages := range map[string][]string{
+		"an order that begins in the middle of its chain": {
+			"35=8|11=B|37=V|17=1|150=F|39=1|32=1|31=1|60=20260302-14:30:00",
+			"35=8|11=B|41=A|37=V|17=2|150=5|39=1|60=20260302-14:30:01",
+			"35=8|11=B|37=V|17=3|150=F|39=1|32=1|31=1|60=20260302-14:30:02",
+		},
+		"messages that name an OrderID only": {
+			"35=8|11=A|37=V|17=1|150=0|39=0",
+			"35=Q|37=V|17=1|127=A|55=X|54=1",
+			"35=8|37=V|17=2|150=H|39=0|19=1",
+		},
+		"links that two messages tell": {
+			"35=G|11=B|41=A|55=X|54=1|60=20260302-14:30:00",
+			"35=8|11=B|41=A|37=V|17=2|150=5|39=1|60=20260303-14:30:01",
+		},
+	} {
+		for ends := range len(messages) {
+			t.Run(fmt.Sprint(name, ", ended before ", ends), func(t *testing.T) {
+				h := newHouse(t)
+				for life := range 3 {
+					m := fix.NewMapper(fix.Options{Origins: fix.NewLinks(h.store)})
+					for i, message := range messages {
+						if life == 0 && i == ends {
+							m = fix.NewMapper(fix.Options{Origins: fix.NewLinks(h.store)})
+						}
+						receipts, err := h.recorder.Record(t.Context(), "x", items(t, m, fixtest.Message(2+i, message)))
+						require.NoError(t, err)
+						for _, r := range receipts {
+							assert.True(t, life == 0 && r.Status == ingest.Recorded || r.Status == ingest.Duplicate, "life %d, message %d: %v", life, i, r)
+						}
+					}
+				}
+				ids := map[string]bool{}
+				for _, e := range h.events() {
+					assert.False(t, ids[e.ID], "%s is recorded twice", e.Type)
+					ids[e.ID] = true
+				}
+			})
+		}
+	}
+}
+
+// Another reader sees the same link by another message.
+func TestMapper_ALinkIsSaidOnce(t *testing.T) {
+	h := newHouse(t)
+	for i, message := range []string{
+		"35=G|11=B|41=A|55=X|54=1|60=20260302-14:30:00", "35=8|17=1|150=5|39=0|11=B|41=A|55=X|54=1|60=20260303-14:30:00",
+	} {
+		receipts, err := h.recorder.Record(t.Context(), "x", items(t, fix.NewMapper(fix.Options{}), fixtest.Message(2+i, message)))
+		require.NoError(t, err)
+		assert.Equal(t, []ingest.Status{ingest.Recorded, ingest.Duplicate}[i], receipts[0].Status)
+	}
+	assert.Zero(t, h.count(domain.InputQuarantined))
 }

@@ -54,6 +54,7 @@ func (m *Message) says(tag int) bool { return string(m.first(tag)) == "Y" }
 var dataOf = map[int]int{
 	90: 91, 93: 89, 95: 96, 212: 213, 348: 349, 350: 351, 352: 353, 354: 355, 356: 357, 358: 359, 360: 361, 362: 363,
 	364: 365, 445: 446, 618: 619, 621: 622, 1184: 1185, 1277: 1278, 1280: 1281, 1282: 1283,
+	1401: tagEncryptedPassword, 1403: tagEncryptedNewPassword,
 }
 
 // Parse takes a message apart and checks BodyLength and CheckSum. Fields are

@@ -16,8 +16,9 @@ import (
 
 // The bounds of a connection.
 const (
-	maxArrivals = 256 // messages that were read and not yet looked at
-	maxBatch    = 256 // messages recorded in one go
+	maxArrivals = 256     // messages that were read and not yet looked at
+	maxBatch    = 256     // messages recorded in one go
+	maxBytes    = 8 << 20 // and about so many bytes
 	// giveUpAfter is how often a message is asked for that never comes whole. Then
 	// the session goes on without it: the gap stays noted as open, the broken bytes
 	// are in quarantine.
@@ -49,7 +50,6 @@ type session struct {
 	askedAt time.Time
 	passed  int // the lowest number behind next that was sent again; see beyond
 	retries int
-	batch   []ingest.Item
 }
 
 type arrival struct {
@@ -146,7 +146,7 @@ func (s *session) talk(ctx context.Context) error {
 			if err := s.take(ctx, a); err != nil {
 				return err
 			}
-			for n := 1; n < maxBatch && len(s.arrivals) > 0; n++ {
+			for n := 1; n < maxBatch && !s.full() && len(s.arrivals) > 0; n++ {
 				if err := s.take(ctx, <-s.arrivals); err != nil {
 					return err
 				}
@@ -194,11 +194,28 @@ func (s *session) beat(ctx context.Context) error {
 	}
 }
 
+// full reports whether a batch is large enough to be recorded.
+func (s *session) full() bool {
+	bytes := 0
+	for i := range s.batch {
+		if bytes += len(s.batch[i].Raw); s.batch[i].Event != nil {
+			bytes += len(s.batch[i].Event.Raw) + len(s.batch[i].Event.Data)
+		}
+	}
+	return len(s.batch) >= maxBatch || bytes >= maxBytes
+}
+
 // flush records what was taken and then, only then, raises the number expected.
-// While the store is away it tries again and keeps the session alive.
+// While the store is away it tries again and keeps the session alive. What is not
+// recorded when the connection ends is so on the next one: the mapper has seen it,
+// and would not say again what it said of it.
 func (s *session) flush(ctx context.Context) error {
 	if len(s.batch) > 0 {
-		if err := s.record(ctx); err != nil {
+		err := s.insist(ctx, "recording", func() error {
+			_, err := s.deps.Recorder.Record(ctx, s.cfg.Name, s.batch)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 		clear(s.batch)
@@ -210,29 +227,31 @@ func (s *session) flush(ctx context.Context) error {
 	return nil
 }
 
-func (s *session) record(ctx context.Context) error {
+// insist does what needs the store, again and again until it is done or ctx ends;
+// only where the store is in doubt it gives up.
+func (s *session) insist(ctx context.Context, what string, do func() error) error {
 	for attempt := 0; ; attempt++ {
-		err := s.recordOnce(ctx)
-		if err == nil {
+		err := s.beside(ctx, do)
+		s.away.Store(err != nil)
+		switch {
+		case err == nil:
 			return nil
+		case domain.ClassOf(err) == domain.ClassIntegrity:
+			return errors.Join(errFatal, fmt.Errorf("%s: %w", what, err))
+		case ctx.Err() != nil:
+			return fmt.Errorf("%s: %w", what, err)
 		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("recording: %w", err)
-		}
-		s.log.WarnContext(ctx, "recording is tried again", slog.Int("items", len(s.batch)), slog.Any("error", err))
+		s.log.WarnContext(ctx, "the store did not answer: trying again", slog.String("what", what), slog.Int("items", len(s.batch)), slog.Any("error", err))
 		if err := backoff.Wait(ctx, attempt, firstRetry, mostRetry); err != nil {
-			return fmt.Errorf("recording: %w", err)
+			return fmt.Errorf("%s: %w", what, err)
 		}
 	}
 }
 
-// recordOnce records beside the heartbeats, since the store may take long.
-func (s *session) recordOnce(ctx context.Context) error {
+// beside does something beside the heartbeats, since the store may take long.
+func (s *session) beside(ctx context.Context, do func() error) error {
 	done := make(chan error, 1)
-	go func() {
-		_, err := s.deps.Recorder.Record(ctx, s.cfg.Name, s.batch)
-		done <- err
-	}()
+	go func() { done <- do() }()
 	beat := time.NewTicker(s.heartbeat)
 	defer beat.Stop()
 	for {

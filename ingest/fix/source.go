@@ -60,6 +60,11 @@ type Source struct {
 	mapper   *Mapper
 	listener net.Listener // of an acceptor
 	up       atomic.Bool  // logged on
+	away     atomic.Bool  // the store did not answer
+
+	// What the connections, one after the other, hand on.
+	batch []ingest.Item // to record
+	held  held
 }
 
 // New makes a session; an acceptor listens from now on. Run must be called.
@@ -94,7 +99,10 @@ func (s *Source) Name() string { return s.cfg.Name }
 
 // Ready tells why nothing is recorded at the moment, or nil.
 func (s *Source) Ready() error {
-	if s.up.Load() {
+	switch {
+	case s.up.Load() && s.away.Load():
+		return &domain.Error{Class: domain.ClassTransient, Code: "store_away", Message: "the FIX session with " + s.cfg.TargetCompID + " waits for the event store"}
+	case s.up.Load():
 		return nil
 	}
 	return &domain.Error{Class: domain.ClassTransient, Code: "not_logged_on", Message: "the FIX session with " + s.cfg.TargetCompID + " is not logged on"}

@@ -49,6 +49,9 @@ const (
 	tagHopSendingTime   = 629
 	tagNewPassword      = 925
 	tagDefaultApplVerID = 1137
+
+	tagEncryptedPassword    = 1402
+	tagEncryptedNewPassword = 1404
 )
 
 // kind is how a value is written into an event's data.
