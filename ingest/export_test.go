@@ -58,7 +58,7 @@ func StreamKept(entries uint64, toTheEnd bool) (idle, later bool) {
 	state := use("a")
 	for n := range entries {
 		state.add(entry{id: uuid.New(), revision: n})
-		state.last = eventstore.Revision(n) //nolint:gosec // few
+		state.last = eventstore.Revision(n)
 	}
 	state.known = toTheEnd
 	table.release(state)

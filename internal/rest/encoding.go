@@ -78,7 +78,7 @@ func inflateZstd(in *counter, account *account) (io.Reader, func(), error) {
 		}
 		window = min(max(window, header.WindowSize), maxWindow)
 	}
-	give, err := account.take(int64(window)+zstdBytes, true) //nolint:gosec // at most maxWindow
+	give, err := account.take(int64(window)+zstdBytes, true)
 	if err != nil {
 		return nil, nil, err
 	}
