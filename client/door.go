@@ -45,7 +45,8 @@ func newDoor(cfg *Config) (*door, error) {
 			IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 10 * time.Second,
 		}
 	}
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(1<<20)) // what the server has memory for, at least
 	if err != nil {
 		return nil, fmt.Errorf("making the compressor: %w", err)
 	}

@@ -280,6 +280,7 @@ func (c *call) finishAll(all <-chan begun) {
 	defer cancel(nil)
 	impatient := time.AfterFunc(c.recorder.patience, func() { cancel(context.DeadlineExceeded) })
 	defer impatient.Stop()
+	impatient.Stop() // nothing was sent yet, and the first append may wait long for its stream
 	for b := range all {
 		impatient.Reset(c.recorder.patience)
 		done, err := b.first.append.Wait(ctx)
@@ -319,7 +320,7 @@ func (c *call) settleSlowly(b begun, first *outcome) {
 // retry looks at the stream where it must and sends what is not recorded yet.
 func (c *call) retry(ctx context.Context, state *streamState, run run) (attempt, error) {
 	for _, i := range run.items {
-		if err := state.ascertain(ctx, c.recorder.store, c.facts[i].id); err != nil {
+		if err := state.ascertain(ctx, c.recorder.store, c.facts[i].id, c.recorder.progress); err != nil {
 			return attempt{}, err
 		}
 		// What is certain about one event may be forgotten for the next.
@@ -343,7 +344,7 @@ func (c *call) finish(ctx context.Context, state *streamState, run run, a attemp
 	r := c.recorder
 	if first == nil {
 		if state.doubtful {
-			if err := state.load(ctx, r.store); err != nil {
+			if err := state.load(ctx, r.store, r.progress); err != nil {
 				return err
 			}
 			state.doubtful = false
@@ -372,7 +373,7 @@ func (c *call) finish(ctx context.Context, state *streamState, run run, a attemp
 					return err
 				}
 			}
-			if err := state.load(ctx, r.store); err != nil {
+			if err := state.load(ctx, r.store, r.progress); err != nil {
 				return err
 			}
 			if a, err = c.retry(ctx, state, run); err != nil {

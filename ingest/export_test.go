@@ -1,5 +1,14 @@
 package ingest
 
+import (
+	"context"
+	"hash/maphash"
+
+	"github.com/google/uuid"
+
+	"github.com/tradetrail/tradetrail/eventstore"
+)
+
 // WithMemory bounds the bytes for what the recorder remembers of idle streams.
 func WithMemory(bytes int) Option { return func(o *options) { o.memory = bytes } }
 
@@ -21,3 +30,41 @@ const RecentEntries = recentEntries
 
 // Remembered is the bytes for idle streams.
 func (r *Recorder) Remembered() int { return r.streams.size() }
+
+// Load reads a stream as the recorder does, and calls progress as it goes on.
+func Load(ctx context.Context, store *eventstore.Store, stream string, progress func()) error {
+	return (&streamState{name: stream, seed: maphash.MakeSeed(), last: eventstore.NoStream}).load(ctx, store, progress)
+}
+
+// ReadingOn is an append that has read on in its stream, in the middle of it.
+func (r *Recorder) ReadingOn(while func(progress func())) {
+	r.begin()
+	defer r.end(false)
+	while(r.progress)
+}
+
+// StreamKept reports whether a table of 1 byte still knows a stream, of which so much
+// was read, when it has become idle, and when another one has, too.
+func StreamKept(entries uint64, toTheEnd bool) (idle, later bool) {
+	table, err := newStreamTable(1)
+	if err != nil {
+		return false, false
+	}
+	use := func(name string) *streamState {
+		state := table.enter(name)
+		<-state.lock
+		return state
+	}
+	state := use("a")
+	for n := range entries {
+		state.add(entry{id: uuid.New(), revision: n})
+		state.last = eventstore.Revision(n)
+	}
+	state.known = toTheEnd
+	table.release(state)
+	again := use("a")
+	idle = again == state
+	table.release(again)
+	table.release(use("b"))
+	return idle, use("a") == again
+}

@@ -1,6 +1,10 @@
 package ingest
 
-import "github.com/tradetrail/tradetrail/domain"
+import (
+	"crypto/sha256"
+
+	"github.com/tradetrail/tradetrail/domain"
+)
 
 // Item is one piece of input on its way in: understood (Event) or not (Err).
 // Raw is the input as it came; it must not be changed after the item was made.
@@ -10,6 +14,22 @@ type Item struct {
 	Cut   bool // Raw is only the beginning of what came
 	Event *domain.Event
 	Err   *domain.Error
+
+	whole *digest // of what came, where Raw is less; nil: of Raw
+}
+
+// digest tells input from other input.
+type digest struct {
+	bytes  int
+	sha256 [sha256.Size]byte
+}
+
+// seen is the digest of the item's input, as far as it was read.
+func (i *Item) seen() digest {
+	if i.whole != nil {
+		return *i.whole
+	}
+	return digest{len(i.Raw), sha256.Sum256(i.Raw)}
 }
 
 // Status is what became of one item.

@@ -2,8 +2,10 @@ package ingest
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 
 	"github.com/tradetrail/tradetrail/domain"
@@ -26,8 +28,9 @@ type Lines struct {
 	endless int    // so many bytes of held have no line's end
 	err     error  // of in, once it has ended
 
-	line    int // the number of the last line given
-	dropped int // bytes of the line at hand that are not in held
+	line    int       // the number of the last line given
+	dropped int       // bytes of the line at hand that are not in held
+	sum     hash.Hash // of that line, if there are any
 	given   bool
 }
 
@@ -82,8 +85,10 @@ func (l *Lines) take(end int) []Item {
 		if l.line == 1 {
 			text = bytes.TrimPrefix(text, []byte("\ufeff"))
 		}
-		if text = bytes.TrimSpace(text); len(text) > 0 {
-			items = append(items, l.understand(text[:len(text):len(text)]))
+		if l.dropped > 0 {
+			items = append(items, l.tooLong(l.held[at:to:to]))
+		} else if text = bytes.TrimSpace(text); len(text) > 0 {
+			items = append(items, Understand(l.line, text[:len(text):len(text)]))
 		}
 		l.dropped = 0
 		at = to + 1
@@ -93,12 +98,12 @@ func (l *Lines) take(end int) []Item {
 	return items
 }
 
-func (l *Lines) understand(text []byte) Item {
-	if l.dropped == 0 {
-		return Understand(l.line, text)
-	}
-	return Item{Line: l.line, Raw: text, Cut: true, Err: domain.Rejectf(domain.CodeTooLarge, "",
-		"event has %d bytes, at most %d are taken", len(text)+l.dropped, domain.MaxEventBytes)}
+// tooLong is a line of which only the beginning is there.
+func (l *Lines) tooLong(beginning []byte) Item {
+	whole := digest{bytes: len(beginning) + l.dropped}
+	l.sum.Sum(whole.sha256[:0])
+	return Item{Line: l.line, Raw: beginning, Cut: true, whole: &whole, Err: domain.Rejectf(domain.CodeTooLarge, "",
+		"event has %d bytes, at most %d are taken", whole.bytes, domain.MaxEventBytes)}
 }
 
 // read adds what comes next. Items keep the memory of their lines, so what was
@@ -118,9 +123,12 @@ func (l *Lines) read() {
 	l.free, l.err = l.free[n:], err
 }
 
-// skip reads on in a line that is too long, and keeps its beginning only.
+// skip reads on in a line that is too long, and keeps its beginning and the
+// digest of all of it.
 func (l *Lines) skip() {
-	if len(l.held) > maxQuarantineRaw {
+	if l.dropped == 0 {
+		l.sum = sha256.New()
+		l.sum.Write(l.held)
 		l.dropped += len(l.held) - maxQuarantineRaw
 		l.held, l.endless = bytes.Clone(l.held[:maxQuarantineRaw]), maxQuarantineRaw
 		l.free = make([]byte, sliceBytes)
@@ -129,9 +137,11 @@ func (l *Lines) skip() {
 	l.err = err
 	end := bytes.IndexByte(l.free[:n], '\n')
 	if end < 0 {
+		l.sum.Write(l.free[:n])
 		l.dropped += n
 		return
 	}
+	l.sum.Write(l.free[:end])
 	l.dropped += end
 	l.held, l.free = append(l.held, l.free[end:n]...), nil // and on as if the line had been short
 }

@@ -2,6 +2,8 @@ package ingest_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -108,6 +110,35 @@ func TestLines_CutsWhatIsTooLong(t *testing.T) {
 			require.Len(t, items, 3)
 			assert.Nil(t, items[2].Err)
 			assert.Equal(t, 3, items[2].Line)
+		}
+	}
+}
+
+// Lines above 1 MiB that begin in the same way are kept apart, with their own size
+// and digest; the same one is kept once.
+func TestLines_TellsLongOnesApart(t *testing.T) {
+	t.Parallel()
+	r, store := newBench(t)
+	long := strings.Repeat("x", 2<<20)
+	lines := []string{long + "a", long + "b", strings.Repeat(" ", 2<<20) + "{}", long + "a"}
+	items := allLines(t, strings.NewReader(strings.Join(lines, "\n")))
+	require.Len(t, items, len(lines))
+	receipts := record(t, r, items...)
+	assert.Equal(t, receipts[0].Stream, receipts[3].Stream)
+	assert.Len(t, logged(t, store), 3)
+	for i, receipt := range receipts {
+		for kept, err := range store.Stream(t.Context(), receipt.Stream, 0) {
+			require.NoError(t, err)
+			event, err := kept.Event()
+			require.NoError(t, err)
+			var why struct {
+				Bytes  int
+				SHA256 string
+			}
+			require.NoError(t, json.Unmarshal(event.Data, &why))
+			assert.Equal(t, len(lines[i]), why.Bytes)
+			assert.Equal(t, fmt.Sprintf("%x", sha256.Sum256([]byte(lines[i]))), why.SHA256)
+			assert.Equal(t, lines[i][:ingest.MaxQuarantineRaw], string(event.Raw))
 		}
 	}
 }

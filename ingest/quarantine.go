@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"time"
 
@@ -22,8 +21,9 @@ const maxQuarantineRaw = 640 << 10
 // kept once. It has a stream of its own, so nothing it contains can hold back
 // anything else.
 func Quarantine(source string, item Item, now time.Time) *domain.Event {
-	digest := sha256.Sum256(item.Raw)
-	id := domain.DeriveID("quarantine", source, item.Err.Code+"\x00"+item.Err.Field+"\x00"+hex.EncodeToString(digest[:]))
+	seen := item.seen()
+	sum := hex.EncodeToString(seen.sha256[:])
+	id := domain.DeriveID("quarantine", source, item.Err.Code+"\x00"+item.Err.Field+"\x00"+sum)
 	raw := item.Raw[:min(len(item.Raw), maxQuarantineRaw)]
 	data, err := json.Marshal(struct {
 		Code    string `json:"code"`
@@ -35,7 +35,7 @@ func Quarantine(source string, item Item, now time.Time) *domain.Event {
 		Partial bool   `json:"partial,omitzero"`
 	}{
 		item.Err.Code, item.Err.Field, item.Err.Message, item.Line,
-		len(item.Raw), hex.EncodeToString(digest[:]), item.Cut || len(raw) < len(item.Raw),
+		seen.bytes, sum, item.Cut || len(raw) < len(item.Raw),
 	}, json.Deterministic(true), jsontext.AllowInvalidUTF8(true)) // the message may quote the input
 	if err != nil { // the reason is lost, not the input
 		data = []byte(`{"code":"` + domain.CodeMalformed + `"}`)

@@ -55,7 +55,7 @@ type Recorder struct {
 	closing bool
 
 	underWay int            // appends
-	lastDone time.Time      // when one was done, or the first of those under way began
+	lastDone time.Time      // when one was done or read on in its stream, or the first of those under way began
 	wg       sync.WaitGroup // appends under way; added to under mu, while not closing
 }
 
@@ -272,8 +272,15 @@ func (r *Recorder) end(done bool) {
 	r.wg.Done()
 }
 
+// progress says that the store answers, of an append that reads a long stream.
+func (r *Recorder) progress() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lastDone = r.now()
+}
+
 // Available returns a ClassTransient error while appends wait for the event store
-// and none has come to its end for five seconds: whoever has a choice had better
+// and none has come to its end, or read on, for five seconds: whoever has a choice had better
 // come again later. When those that wait have given up it is nil again, since only
 // trying tells.
 func (r *Recorder) Available() error {

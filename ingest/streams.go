@@ -13,6 +13,12 @@ import (
 // streamTable remembers what the streams hold, so that a redelivered event is
 // known without asking the store. It keeps the streams in use, and of the others,
 // within its bound in bytes, those used last; what is forgotten is read again.
+//
+// Three things are beyond the bound: streams in use; the idle one used last; and
+// long ones that were read in part, which are kept until the next append has read
+// them to their end. A stream that alone takes more than the bound (about ten million
+// events with the usual one) is forgotten when the next one becomes idle, and read
+// anew when it is used again: it can be recorded to, slowly.
 type streamTable struct {
 	seed  maphash.Seed // of fingerprints, unlike in each process: nobody can aim at them
 	bound int
@@ -56,12 +62,12 @@ func (t *streamTable) enter(name string) *streamState {
 func (t *streamTable) leave(state *streamState) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if state.users--; state.users > 0 {
+	if state.users--; state.users > 0 || state.halfRead() {
 		return
 	}
 	delete(t.used, state.name)
 	t.idle.Add(state.name, state)
-	for t.bytes += state.bytes(); t.bytes > t.bound; {
+	for t.bytes += state.bytes(); t.bytes > t.bound && t.idle.Len() > 1; { // that one is the newest
 		_, oldest, ok := t.idle.RemoveOldest()
 		if !ok {
 			break

@@ -16,6 +16,12 @@ const (
 	recentEntries = 64
 	// pageEntries are read when an old id comes again: its neighbours follow.
 	pageEntries = 64
+	// progressEvery so many records that are read, whoever waits for the store learns
+	// that it answers.
+	progressEvery = 1000
+	// longEntries are what makes a stream long: that it was read so far is remembered
+	// until it is read to its end.
+	longEntries = 1 << 16
 )
 
 // streamState is what is known of one stream. What it says is true for ever,
@@ -105,8 +111,8 @@ func (s *streamState) places(id uuid.UUID) []uint64 {
 	return s.older.find(s.hash(id))
 }
 
-// ascertain makes find right about an id.
-func (s *streamState) ascertain(ctx context.Context, store *eventstore.Store, id uuid.UUID) error {
+// ascertain makes find right about an id; it calls progress after each page.
+func (s *streamState) ascertain(ctx context.Context, store *eventstore.Store, id uuid.UUID, progress func()) error {
 	if _, found := s.find(id); found {
 		return nil
 	}
@@ -121,6 +127,7 @@ func (s *streamState) ascertain(ctx context.Context, store *eventstore.Store, id
 				break
 			}
 		}
+		progress()
 		if _, found := s.find(id); found {
 			return nil
 		}
@@ -147,8 +154,10 @@ func (s *streamState) fingerprint(r *eventstore.Record) fingerprint {
 
 // load reads what the state does not know yet: the whole stream the first time,
 // later only what others have added. What it has read counts also if it fails:
-// a stream that takes longer to read than anybody waits is read in the end.
-func (s *streamState) load(ctx context.Context, store *eventstore.Store) error {
+// a stream that takes longer to read than anybody waits is read in the end. It calls
+// progress after every 1,000 records.
+func (s *streamState) load(ctx context.Context, store *eventstore.Store, progress func()) error {
+	read := 0
 	for r, err := range store.Stream(ctx, s.name, uint64(s.last+1)) { //nolint:gosec // at least 0
 		if err != nil {
 			return err
@@ -159,7 +168,14 @@ func (s *streamState) load(ctx context.Context, store *eventstore.Store) error {
 			e.said = s.fingerprint(&r)
 		}
 		s.add(e)
+		if read++; read%progressEvery == 0 {
+			progress()
+		}
 	}
 	s.known = true
 	return nil
 }
+
+// halfRead tells a long stream that nobody could wait for. To forget it would be to
+// begin again, and never to come to its end.
+func (s *streamState) halfRead() bool { return !s.known && s.last >= longEntries }

@@ -287,9 +287,9 @@ func (f *mapped) text(cells []string, from []int) (string, *domain.Error) {
 	case f.from.Time != "":
 		return f.moment(said)
 	case f.from.Decimal != "":
-		plain := said
-		if f.from.Grouping != "" {
-			plain = strings.ReplaceAll(plain, f.from.Grouping, "")
+		plain, ok := ungrouped(said, f.from.Decimal, f.from.Grouping)
+		if !ok {
+			return "", domain.Rejectf(domain.CodeInvalid, f.name, "%.64q is not grouped in thousands by %.8q", said, f.from.Grouping)
 		}
 		if f.from.Decimal != "." && strings.Contains(plain, ".") {
 			return "", domain.Rejectf(domain.CodeInvalid, f.name, "%.64q has a point, which is not its decimal separator", said)
@@ -302,6 +302,25 @@ func (f *mapped) text(cells []string, from []int) (string, *domain.Error) {
 	default:
 		return said, nil
 	}
+}
+
+// ungrouped leaves out what stands between thousands. It is nowhere else: a number
+// that is written the other way round must not become another number.
+func ungrouped(said, decimal, grouping string) (plain string, ok bool) {
+	whole, fraction, _ := strings.Cut(said, decimal)
+	if grouping == "" || !strings.Contains(said, grouping) {
+		return said, true
+	}
+	groups := strings.Split(whole, grouping)
+	for i, group := range groups {
+		if i == 0 {
+			group = strings.TrimLeft(group, "+-")
+		}
+		if len(group) != 3 && (i > 0 || len(group) == 0 || len(group) > 3) || strings.Trim(group, "0123456789") != "" {
+			return "", false
+		}
+	}
+	return strings.Join(groups, "") + said[len(whole):], !strings.Contains(fraction, grouping)
 }
 
 func (f *mapped) moment(said string) (string, *domain.Error) {

@@ -101,6 +101,37 @@ func TestMapping_Rows(t *testing.T) {
 	}
 }
 
+// A number that is written the other way round is no number, not another one.
+func TestMapping_Grouping(t *testing.T) {
+	t.Parallel()
+	const head = "separator: ';'\nfields:\n  occurred_at: {constant: \"2026-03-02T14:30:00Z\"}\n  event_type: {constant: note}\n  data.price: {column: p, "
+	for mapping, cells := range map[string]map[string]string{
+		"decimal: '.', grouping: ','}": {
+			"1,234.5": "1234.5", "-12,345,678": "-12345678", "1234567.25": "1234567.25", "999": "999", "1e3": "1000",
+			"101,25": "", "1,5": "", ",123": "", "1234,567": "", "1,,234": "", "1,234.5,6": "", "1.234,567": "", "1,2345": "", "1,234,": "",
+			"-,123": "", "1,2e3": "", "--1,234": "",
+		},
+		"decimal: ',', grouping: '.'}": {
+			"1.250,5": "1250.5", "+1.000.000": "1000000", "98,70": "98.70",
+			"1.5": "", "101.25": "", "1,234.5": "", "1,250.500": "",
+		},
+		"decimal: '.', grouping: ' '}": {"1 234.5": "1234.5", "1 23": ""},
+	} {
+		for cell, want := range cells {
+			items := mapped(t, head+mapping+"\n", "p;x\n"+cell+";\n")
+			require.Len(t, items, 1)
+			if want == "" {
+				require.NotNil(t, items[0].Err, "%s with %s", cell, mapping)
+				assert.Equal(t, domain.CodeInvalid, items[0].Err.Code)
+				assert.Equal(t, "data.price", items[0].Err.Field)
+				continue
+			}
+			require.Nil(t, items[0].Err, "%s with %s", cell, mapping)
+			assert.JSONEq(t, `{"price":"`+want+`"}`, string(items[0].Event.Data), "%s with %s", cell, mapping)
+		}
+	}
+}
+
 func TestMapping_Refused(t *testing.T) {
 	t.Parallel()
 	const rest = "\n  event_type: {constant: note}\n"

@@ -56,7 +56,9 @@ func New(base string) (*Client, error) {
 
 // compress packs what is recorded from now on.
 func (c *Client) compress() (err error) {
-	if c.pack, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest)); err != nil {
+	c.pack, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithWindowSize(1<<20)) // what the server has memory for, at least
+	if err != nil {
 		return fmt.Errorf("making the compressor: %w", err)
 	}
 	return nil

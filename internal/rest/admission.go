@@ -3,20 +3,17 @@ package rest
 import (
 	"context"
 	"io"
+	"math"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/semaphore"
-
-	"github.com/tradetrail/tradetrail/domain"
-	"github.com/tradetrail/tradetrail/ingest"
 )
 
 // DoorLimits bound what is on its way in at a time.
 type DoorLimits struct {
 	Bodies     int   // being read and recorded, in all
 	BodiesEach int   // for one principal
-	Bytes      int64 // of bodies in memory, in all
+	Bytes      int64 // of bodies in memory, in all; for one principal half of it
 }
 
 // DefaultDoorLimits are those of a server.
@@ -24,18 +21,10 @@ func DefaultDoorLimits() DoorLimits {
 	return DoorLimits{Bodies: 1024, BodiesEach: 512, Bytes: 256 << 20}
 }
 
-// The codes of bodies that were not taken.
-const codeTooManyBytes = "overloaded"
-
-var errTooManyBytes = &domain.Error{
-	Class: domain.ClassTransient, Code: codeTooManyBytes, Message: "too many bytes of other requests are being recorded; try again",
-}
-
 // admission decides who may send a body, and counts what is in memory of them.
 type admission struct {
-	limits  DoorLimits
 	seats   *seats
-	bytes   *semaphore.Weighted
+	memory  *memory
 	metrics admissionMetrics
 }
 
@@ -46,7 +35,7 @@ type admissionMetrics struct {
 
 func newAdmission(limits DoorLimits, reg prometheus.Registerer) *admission {
 	a := &admission{
-		limits: limits, seats: newSeats("bodies", limits.Bodies, limits.BodiesEach), bytes: semaphore.NewWeighted(limits.Bytes),
+		seats: newSeats("bodies", limits.Bodies, limits.BodiesEach),
 		metrics: admissionMetrics{
 			bodies: prometheus.NewGauge(prometheus.GaugeOpts{
 				Name: "tradetrail_bodies", Help: "Bodies with events that are being read and recorded.",
@@ -60,6 +49,7 @@ func newAdmission(limits DoorLimits, reg prometheus.Registerer) *admission {
 		},
 	}
 	reg.MustRegister(a.metrics.bodies, a.metrics.bytes, a.metrics.refused)
+	a.memory = newMemory(limits.Bytes, a.metrics.bytes, a.refuse)
 	return a
 }
 
@@ -84,58 +74,65 @@ func (a *admission) refuse(err error) error {
 	return err
 }
 
-// wait takes memory for a slice of a stream, when there is some.
-func (a *admission) wait(ctx context.Context, bytes int64) (give func(), err error) {
-	bytes = min(bytes, a.limits.Bytes)
-	if err := a.bytes.Acquire(ctx, bytes); err != nil {
-		return nil, err
-	}
-	return a.taken(bytes), nil
-}
-
-func (a *admission) taken(bytes int64) (give func()) {
-	a.metrics.bytes.Add(float64(bytes))
-	return func() {
-		a.metrics.bytes.Sub(float64(bytes))
-		a.bytes.Release(bytes)
-	}
-}
-
-// meteredStep is how much memory a body of unknown length takes at a time.
+// meteredStep is how much memory a body takes at a time, as it comes.
 const meteredStep = 256 << 10
 
-// metered is a body that is read into memory as a whole. It ends with
+// metered is a body in memory, which takes more of it as more is read. It ends with
 // errTooManyBytes when there is no more memory for bodies.
 type metered struct {
 	io.Reader
 
-	admission   *admission
+	account     *account
+	lasting     bool
+	most        int64 // is never in memory more
 	read, taken int64
 	gives       []func()
 }
 
-// meter takes memory for a body: all of it at once if its length is known.
-func (a *admission) meter(body io.Reader, length int64) (*metered, error) {
-	m := &metered{Reader: body, admission: a}
-	// The bound of a body is looked at where it is read; a byte more is noticed there.
-	return m, m.grow(min(max(length, 0), ingest.MaxBodyBytes+1))
+// meter takes memory for a body that is read as a whole. Its length, if known, is
+// what it may take in the end, not what it takes before it has come.
+func (c *account) meter(body io.Reader, length int64) (*metered, error) {
+	m := &metered{Reader: body, account: c, most: math.MaxInt64}
+	return m, m.grow(min(max(length, 0), meteredStep))
+}
+
+// What one line of a stream takes before its end has come: a share that is taken
+// from the beginning, and what a long line takes at most.
+const (
+	lineShare = 128 << 10
+	lineMost  = 2 << 20
+)
+
+// meterLines takes memory for the line of a stream that has no end yet.
+func (c *account) meterLines(body io.Reader) (*metered, error) {
+	m := &metered{Reader: body, account: c, lasting: true, most: lineMost}
+	return m, m.grow(lineShare)
+}
+
+// restart gives back what was taken since the first time.
+func (m *metered) restart() {
+	for _, give := range m.gives[1:] {
+		give()
+	}
+	m.gives, m.read, m.taken = m.gives[:1], 0, lineShare
 }
 
 func (m *metered) grow(by int64) error {
 	if by == 0 {
 		return nil
 	}
-	if !m.admission.bytes.TryAcquire(by) {
-		return m.admission.refuse(errTooManyBytes)
+	give, err := m.account.take(by, m.lasting)
+	if err != nil {
+		return err
 	}
-	m.gives = append(m.gives, m.admission.taken(by))
+	m.gives = append(m.gives, give)
 	m.taken += by
 	return nil
 }
 
 func (m *metered) Read(p []byte) (int, error) {
 	n, err := m.Reader.Read(p)
-	if m.read += int64(n); m.read > m.taken {
+	if m.read = min(m.read+int64(n), m.most); m.read > m.taken {
 		if err := m.grow(max(meteredStep, m.read-m.taken)); err != nil {
 			return n, err
 		}
@@ -160,7 +157,9 @@ type meteredBody struct {
 // Metered bounds the memory for the bodies of another handler's requests, too.
 func (d *Door) Metered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		m, err := d.admission.meter(r.Body, r.ContentLength)
+		account := d.admission.memory.open(r.Context())
+		defer account.close()
+		m, err := account.meter(r.Body, r.ContentLength)
 		defer m.give()
 		if err != nil {
 			writeProblem(w, r, d.log, problemOf(err))

@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -12,12 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/ingest"
+	"github.com/tradetrail/tradetrail/internal/authz"
 	"github.com/tradetrail/tradetrail/internal/rest"
 )
 
@@ -91,7 +94,7 @@ func TestDoor_RefusesBeforeItReads(t *testing.T) {
 		{"store away", rest.DefaultDoorLimits(), away, 503, "store_unavailable"},
 		{"too many of one", rest.DoorLimits{Bodies: 9, BodiesEach: 1, Bytes: 1 << 30}, nil, 429, "too_many_bodies"},
 		{"too many in all", rest.DoorLimits{Bodies: 1, BodiesEach: 9, Bytes: 1 << 30}, nil, 429, "too_many_bodies"},
-		{"too many bytes", rest.DoorLimits{Bodies: 9, BodiesEach: 9, Bytes: 1 << 20}, nil, 503, "overloaded"},
+		{"too many bytes", rest.DoorLimits{Bodies: 9, BodiesEach: 9, Bytes: 512 << 10}, nil, 503, "overloaded"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -146,7 +149,7 @@ func TestDoor_BodyOfUnknownLength(t *testing.T) {
 // The bodies of other handlers count too.
 func TestDoor_MetersOthers(t *testing.T) {
 	t.Parallel()
-	door := rest.NewDoor(t.Context(), stub{}, rest.DoorLimits{Bodies: 9, BodiesEach: 9, Bytes: 100}, quiet, time.Now, prometheus.NewRegistry())
+	door := rest.NewDoor(t.Context(), stub{}, rest.DoorLimits{Bodies: 9, BodiesEach: 9, Bytes: 200}, quiet, time.Now, prometheus.NewRegistry())
 	handler := door.Metered(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.ReadAll(r.Body); err != nil {
 			w.WriteHeader(http.StatusTeapot)
@@ -205,4 +208,110 @@ func TestDoor_SlowBodies(t *testing.T) {
 		require.NoError(t, err)
 	}
 	assert.Equal(t, 1, d.post(t, "", ndjson, event("a", "")).Recorded)
+}
+
+// A body that was announced, and does not come, takes little from the others.
+func TestDoor_AnnouncedBodies(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewRegistry()
+	server := httptest.NewServer(rest.NewDoor(t.Context(), stub{}, rest.DefaultDoorLimits(), quiet, time.Now, reg))
+	t.Cleanup(server.Close)
+	const open = 100
+	for range open {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(server.URL, "http://"))
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 16777216\r\n\r\n")
+		require.NoError(t, err)
+	}
+	require.Eventually(t, func() bool { return metric(t, reg, "tradetrail_body_bytes") >= open*(256<<10) }, time.Minute, time.Millisecond)
+	response, err := http.Post(server.URL, "application/json", strings.NewReader(event("a", "")))
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+}
+
+// One principal gets half of the memory.
+func TestDoor_HalfForOne(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewRegistry()
+	door := rest.NewDoor(t.Context(), stub{}, rest.DoorLimits{Bodies: 9, BodiesEach: 9, Bytes: 200}, quiet, time.Now, reg)
+	post := func(name string, while func()) (refused bool) {
+		handler := door.Metered(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { while() }))
+		r, w := httptest.NewRequest(http.MethodPost, "/graphql", strings.NewReader(strings.Repeat("x", 90))), httptest.NewRecorder()
+		handler.ServeHTTP(w, r.WithContext(authz.With(t.Context(), authz.Principal{Name: name})))
+		return w.Code == http.StatusServiceUnavailable
+	}
+	for range 2 {
+		assert.False(t, post("a", func() {
+			assert.True(t, post("a", func() {}))
+			assert.False(t, post("b", func() {
+				assert.True(t, post("c", func() {}), "all is taken")
+			}))
+		}))
+	}
+	assert.Zero(t, metric(t, reg, "tradetrail_body_bytes"))
+}
+
+// What decoders hold is counted, by what the body says that it needs, and there is a
+// bound to it.
+func TestDoor_DecodersTakeMemory(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		encoding string
+		window   int
+		atLeast  float64
+	}{{"zstd", 8 << 20, 8 << 20}, {"zstd", 64 << 10, 1 << 20}, {"gzip", 0, 64 << 10}} {
+		var packed bytes.Buffer
+		var w interface {
+			io.Writer
+			Flush() error
+		} = gzip.NewWriter(&packed)
+		if c.encoding == "zstd" {
+			z, err := zstd.NewWriter(&packed, zstd.WithWindowSize(c.window))
+			require.NoError(t, err)
+			defer z.Close()
+			w = z
+		}
+		_, err := io.WriteString(w, event("a", "")+"\n"+event("b", "")[:20])
+		require.NoError(t, err)
+		require.NoError(t, w.Flush())
+		for _, contentType := range []string{ndjson, "application/json"} {
+			reg := prometheus.NewRegistry()
+			handler := rest.NewDoor(t.Context(), stub{}, rest.DefaultDoorLimits(), quiet, time.Now, reg)
+			body, more := io.Pipe()
+			r := httptest.NewRequest(http.MethodPost, "/", body)
+			r.Header.Set("Content-Type", contentType)
+			r.Header.Set("Content-Encoding", c.encoding)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				handler.ServeHTTP(httptest.NewRecorder(), r)
+			}()
+			_, err := more.Write(packed.Bytes())
+			require.NoError(t, err)
+			require.Eventually(t, func() bool { return metric(t, reg, "tradetrail_body_bytes") >= c.atLeast }, time.Minute, time.Millisecond)
+			require.NoError(t, more.Close())
+			<-done
+			assert.Zero(t, metric(t, reg, "tradetrail_body_bytes"))
+
+			small := rest.NewDoor(t.Context(), stub{}, rest.DoorLimits{Bodies: 9, BodiesEach: 9, Bytes: 128 << 10}, quiet, time.Now, prometheus.NewRegistry())
+			r, answer := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(packed.Bytes())), httptest.NewRecorder()
+			r.Header = http.Header{"Content-Type": {contentType}, "Content-Encoding": {c.encoding}}
+			small.ServeHTTP(answer, r)
+			assert.Equal(t, http.StatusServiceUnavailable, answer.Code, "%+v", c)
+		}
+	}
+}
+
+// The line that has no end yet is counted, too.
+func TestDoor_UnfinishedLines(t *testing.T) {
+	t.Parallel()
+	for size, want := range map[int]int{100 << 10: http.StatusOK, 900 << 10: http.StatusServiceUnavailable} {
+		handler := rest.NewDoor(t.Context(), stub{}, rest.DoorLimits{Bodies: 9, BodiesEach: 9, Bytes: 1 << 20}, quiet, time.Now, prometheus.NewRegistry())
+		r, w := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", size))), httptest.NewRecorder()
+		r.Header.Set("Content-Type", ndjson)
+		handler.ServeHTTP(w, r)
+		assert.Equal(t, want, w.Code, "%d: %s", size, w.Body)
+	}
 }

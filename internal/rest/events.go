@@ -90,7 +90,9 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, r, d.log, problemOf(err))
 		return
 	}
-	body, err := decoded(r)
+	account := d.admission.memory.open(r.Context())
+	defer account.close()
+	body, err := decoded(r, account)
 	if err != nil {
 		w.Header().Set("Accept-Encoding", acceptEncoding)
 		writeProblem(w, r, d.log, problemOf(err))
@@ -104,15 +106,15 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer leave()
 	if framing == ingest.FramingLines {
-		d.stream(w, r, body, source)
+		d.stream(w, r, body, account, source)
 		return
 	}
-	d.whole(w, r, body, framing, source)
+	d.whole(w, r, body, account, framing, source)
 }
 
 // whole reads a body of JSON, then records it.
-func (d *Door) whole(w http.ResponseWriter, r *http.Request, body io.Reader, framing ingest.Framing, source string) {
-	m, err := d.admission.meter(body, r.ContentLength)
+func (d *Door) whole(w http.ResponseWriter, r *http.Request, body io.Reader, account *account, framing ingest.Framing, source string) {
+	m, err := account.meter(body, r.ContentLength)
 	defer m.give()
 	if err != nil {
 		writeProblem(w, r, d.log, problemOf(err))

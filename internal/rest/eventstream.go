@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -19,8 +20,9 @@ import (
 // bodyPatience is how long the next whole line of a stream may take to come.
 const bodyPatience = time.Minute
 
-// slicesUnderWay are read and not answered yet, at most, of one stream.
-const slicesUnderWay = 8
+// slicesUnderWay are begun and not answered yet, of one stream, at most: one that is
+// waited for, one that can't be put behind the others, and those between.
+const slicesUnderWay = 10
 
 const codeStalled = "stalled"
 
@@ -37,13 +39,20 @@ var (
 // Whoever accepts NDJSON gets a receipt a line, in order, and a last line with the
 // totals, which says complete if all that was sent was taken. Without that line the
 // answer is not whole. Others get one answer at the end.
-func (d *Door) stream(w http.ResponseWriter, r *http.Request, body io.Reader, source string) {
+func (d *Door) stream(w http.ResponseWriter, r *http.Request, body io.Reader, account *account, source string) {
 	begin, err := d.recorder.Sequence(r.Context(), source)
 	if err != nil {
 		writeProblem(w, r, d.log, problemOf(err))
 		return
 	}
 	control := http.NewResponseController(w)
+	slow := &deadlined{in: body, control: control, now: d.now}
+	lines, err := account.meterLines(slow)
+	defer lines.give()
+	if err != nil {
+		writeProblem(w, r, d.log, problemOf(err))
+		return
+	}
 	var out streamAnswer = &collected{}
 	if media, _ := negotiate(r, mediaJSON, mediaLines); media == mediaLines {
 		if !r.ProtoAtLeast(1, 1) {
@@ -59,7 +68,7 @@ func (d *Door) stream(w http.ResponseWriter, r *http.Request, body io.Reader, so
 	reading, stopReading := context.WithCancelCause(r.Context())
 	defer stopReading(nil)
 	defer context.AfterFunc(d.stop, func() { stopReading(errStopping) })() //nolint:contextcheck // the stop ends streams, too
-	slow := &deadlined{in: body, ctx: reading, control: control, now: d.now}
+	slow.ctx = reading
 	// Reading ends at once, whatever it waits for.
 	defer context.AfterFunc(reading, slow.interrupt)()
 
@@ -67,12 +76,12 @@ func (d *Door) stream(w http.ResponseWriter, r *http.Request, body io.Reader, so
 	recording := context.WithoutCancel(r.Context())
 
 	slices := make(chan slice, 1)
-	calls := make(chan underWay, slicesUnderWay)
+	calls := make(chan underWay, slicesUnderWay-2)
 	var wg sync.WaitGroup
 	var unread error // why reading ended; nil at the end of the body
 	wg.Go(func() {
 		defer close(slices)
-		unread = d.read(reading, slow, slices)
+		unread = read(reading, slow, lines, account, slices)
 	})
 	wg.Go(func() {
 		defer close(calls)
@@ -114,9 +123,10 @@ type underWay struct {
 }
 
 // read cuts the body into slices.
-func (d *Door) read(ctx context.Context, body *deadlined, to chan<- slice) error {
-	for lines := ingest.NewLines(body); ; {
+func read(ctx context.Context, body *deadlined, unfinished *metered, account *account, to chan<- slice) error {
+	for lines := ingest.NewLines(unfinished); ; {
 		body.restart()
+		unfinished.restart()
 		items, err := lines.Next()
 		switch {
 		case errors.Is(err, io.EOF):
@@ -128,11 +138,11 @@ func (d *Door) read(ctx context.Context, body *deadlined, to chan<- slice) error
 		case err != nil:
 			return err
 		}
-		bytes := int64(0)
+		size := int64(0)
 		for i := range items {
-			bytes += int64(len(items[i].Raw))
+			size += int64(len(items[i].Raw))
 		}
-		give, err := d.admission.wait(ctx, bytes)
+		give, err := account.wait(ctx, size)
 		if err != nil {
 			return context.Cause(ctx)
 		}
@@ -196,6 +206,9 @@ func (d *deadlined) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := d.in.Read(p)
+	if bytes.IndexByte(p[:n], '\n') >= 0 {
+		d.restart() // a blank line, which gives no slice, is one too
+	}
 	switch {
 	case errors.Is(err, io.EOF):
 		d.end()

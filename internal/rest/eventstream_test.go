@@ -361,6 +361,26 @@ func TestStream_Stalled(t *testing.T) {
 	assert.Equal(t, http.StatusRequestTimeout, totals.Problem.Status)
 }
 
+// A blank line is a sign of life.
+func TestStream_BlankLinesKeepItOpen(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	d := openWith(t, t.Context(), func() time.Time {
+		asked.Add(1)
+		return time.Now()
+	}, nil)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(d.url, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: 1000000\r\n\r\n", ndjson)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := io.WriteString(conn, "\n")
+		require.NoError(t, err)
+		return asked.Load() > 5
+	}, time.Minute, time.Millisecond, "the deadline is put off")
+}
+
 // The server stops: the client is told, and what it was told before is durable.
 func TestStream_ServerStops(t *testing.T) {
 	t.Parallel()
