@@ -232,7 +232,10 @@ func (s *Set) see(generations []*Generation, cursors []*Cursor, before, head dom
 		views[slot.view.name()] = standing
 		s.met(int64(g.number))
 	}
-	if !missing && lowest.Compare(v.readable) >= 0 {
+	// Views that are ahead of the log are of another one, until it has come there or
+	// whoever writes them has looked: see Adopt.
+	ahead := trouble == nil && s.store != nil && lowest.Compare(head) > 0
+	if !missing && !ahead && lowest.Compare(v.readable) >= 0 {
 		v.reached.Store(true)
 	}
 	if switched || lowest.Compare(v.lowest) > 0 {
