@@ -2,8 +2,6 @@ package views
 
 import (
 	"context"
-	"slices"
-	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -19,16 +17,7 @@ type convoy struct {
 	redis.UniversalClient
 
 	alone bool
-
-	mu      sync.Mutex
-	under   int // trips under way
-	waiting []*passage
-}
-
-// passage is one caller's pipeline.
-type passage struct {
-	cmds []redis.Cmder
-	done chan struct{} // closed when cmds are answered
+	trips trips[[]redis.Cmder]
 }
 
 const (
@@ -38,7 +27,11 @@ const (
 
 func newConvoy(client redis.UniversalClient) *convoy {
 	_, cluster := client.(*redis.ClusterClient)
-	return &convoy{UniversalClient: client, alone: cluster}
+	c := &convoy{UniversalClient: client, alone: cluster}
+	c.trips.most, c.trips.room = convoyTrips, convoyLength
+	c.trips.weight = func([]redis.Cmder) int { return 1 }
+	c.trips.carry = c.exchange
+	return c
 }
 
 // Pipelined is like that of a client: the error is the first of the commands, also
@@ -51,58 +44,23 @@ func (c *convoy) Pipelined(ctx context.Context, fill func(redis.Pipeliner) error
 	if err := fill(pipe); err != nil || pipe.Len() == 0 {
 		return nil, err
 	}
-	p := &passage{cmds: pipe.Cmds(), done: make(chan struct{})}
-	c.mu.Lock()
-	c.waiting = append(c.waiting, p)
-	if c.under < convoyTrips {
-		c.under++
-		go c.travel(context.WithoutCancel(ctx))
+	cmds := pipe.Cmds()
+	if err := c.trips.ride(ctx, cmds); err != nil {
+		return nil, err
 	}
-	c.mu.Unlock()
-	select {
-	case <-p.done:
-	case <-ctx.Done():
-		c.leave(p)
-		return nil, ctx.Err()
-	}
-	for _, cmd := range p.cmds {
+	for _, cmd := range cmds {
 		if err := cmd.Err(); err != nil {
-			return p.cmds, err
+			return cmds, err
 		}
 	}
-	return p.cmds, nil
+	return cmds, nil
 }
 
-// leave takes back what has not left yet: while Redis hangs, callers come and go.
-func (c *convoy) leave(p *passage) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if i := slices.Index(c.waiting, p); i >= 0 {
-		c.waiting = slices.Delete(c.waiting, i, i+1)
+// exchange makes one round trip. The client's own time-outs bound how long it takes.
+func (c *convoy) exchange(ctx context.Context, pipelines [][]redis.Cmder) {
+	pipe := c.Pipeline()
+	for _, cmds := range pipelines {
+		_ = pipe.BatchProcess(ctx, cmds...) // only puts them in line
 	}
-}
-
-// travel makes trips until nobody waits. Of each the client's own time-outs bound
-// how long it takes.
-func (c *convoy) travel(ctx context.Context) {
-	for {
-		c.mu.Lock()
-		n := min(len(c.waiting), convoyLength)
-		if n == 0 {
-			c.under--
-			c.mu.Unlock()
-			return
-		}
-		together := slices.Clone(c.waiting[:n])
-		c.waiting = slices.Delete(c.waiting, 0, n)
-		c.mu.Unlock()
-		pipe := c.Pipeline()
-		for _, p := range together {
-			_ = pipe.BatchProcess(ctx, p.cmds...) // only puts them in line
-		}
-		_, _ = pipe.Exec(ctx) // each command has its own error
-		for _, p := range together {
-			close(p.done)
-		}
-	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
 }

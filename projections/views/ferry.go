@@ -2,8 +2,6 @@ package views
 
 import (
 	"context"
-	"slices"
-	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -17,10 +15,7 @@ import (
 type ferry struct {
 	client   redis.UniversalClient
 	together bool
-
-	mu      sync.Mutex
-	under   int // transactions under way
-	waiting []*crossing
+	trips    trips[*crossing]
 }
 
 // crossing is what changes in one part of a view.
@@ -31,7 +26,14 @@ type crossing struct {
 
 	stands string // what it was found to be, if not before; after, if it was written
 	err    error
-	done   chan struct{} // closed when the two above are set
+}
+
+// arguments is how much it has to write.
+func (c *crossing) arguments() (n int) {
+	for _, command := range c.commands {
+		n += len(command.args)
+	}
+	return n
 }
 
 const (
@@ -41,7 +43,10 @@ const (
 
 func newFerry(client redis.UniversalClient) *ferry {
 	_, cluster := client.(*redis.ClusterClient)
-	return &ferry{client: client, together: !cluster}
+	f := &ferry{client: client, together: !cluster}
+	f.trips.most, f.trips.room = ferryTrips, ferryLoad
+	f.trips.weight, f.trips.carry = (*crossing).arguments, f.transact
+	return f
 }
 
 // cross writes, and returns the cursor as it stands then. With an error the outcome is
@@ -51,62 +56,14 @@ func (f *ferry) cross(ctx context.Context, c *crossing) (stands string, err erro
 		f.transact(ctx, []*crossing{c})
 		return c.stands, c.err
 	}
-	c.done = make(chan struct{})
-	f.mu.Lock()
-	f.waiting = append(f.waiting, c)
-	if f.under < ferryTrips {
-		f.under++
-		go f.travel(context.WithoutCancel(ctx))
+	if err := f.trips.ride(ctx, c); err != nil {
+		return "", err
 	}
-	f.mu.Unlock()
-	select {
-	case <-c.done:
-		return c.stands, c.err
-	case <-ctx.Done():
-		f.leave(c)
-		return "", ctx.Err()
-	}
-}
-
-// leave takes back what has not left yet.
-func (f *ferry) leave(c *crossing) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if i := slices.Index(f.waiting, c); i >= 0 {
-		f.waiting = slices.Delete(f.waiting, i, i+1)
-	}
-}
-
-// travel writes until nobody waits. The client's own time-outs bound how long it takes.
-func (f *ferry) travel(ctx context.Context) {
-	for {
-		f.mu.Lock()
-		n, load := 0, 0
-		for n < len(f.waiting) {
-			for _, c := range f.waiting[n].commands {
-				load += len(c.args)
-			}
-			if n > 0 && load > ferryLoad {
-				break
-			}
-			n++
-		}
-		if n == 0 {
-			f.under--
-			f.mu.Unlock()
-			return
-		}
-		some := slices.Clone(f.waiting[:n])
-		f.waiting = slices.Delete(f.waiting, 0, n)
-		f.mu.Unlock()
-		f.transact(ctx, some)
-		for _, c := range some {
-			close(c.done)
-		}
-	}
+	return c.stands, c.err
 }
 
 // transact writes in one MULTI under WATCH on the cursors, and sets what came of each.
+// The client's own time-outs bound how long it takes.
 func (f *ferry) transact(ctx context.Context, some []*crossing) {
 	cursors := make([]string, len(some))
 	for i, c := range some {
