@@ -19,8 +19,10 @@ type Located struct {
 type Step struct {
 	Located
 
-	Stage               Stage
-	LatencyFromPrevious time.Duration // 0 for the first; negative when clocks disagree
+	Stage Stage
+	// LatencyFromPrevious is 0 for the first; negative when clocks disagree. What was
+	// found about a chain is no step of it: latencies reach over that.
+	LatencyFromPrevious time.Duration
 }
 
 // Chain is an order's whole decision history.
@@ -117,10 +119,14 @@ func BuildChain(order string, events []Located) Chain {
 			cmp.Compare(stageA, stageB),
 		)
 	})
-	for i, e := range events {
+	var previous *Event
+	for _, e := range events {
 		step := Step{Located: e, Stage: e.Type.Stage()}
-		if i > 0 {
-			step.LatencyFromPrevious = e.OccurredAt.Sub(events[i-1].OccurredAt)
+		if previous != nil {
+			step.LatencyFromPrevious = e.OccurredAt.Sub(previous.OccurredAt)
+		}
+		if !e.Type.Judgement() {
+			previous = e.Event
 		}
 		chain.Steps = append(chain.Steps, step)
 	}
@@ -131,7 +137,7 @@ func BuildChain(order string, events []Located) Chain {
 func (c Chain) Stages() []Stage {
 	var stages []Stage
 	for _, s := range c.Steps {
-		if !slices.Contains(stages, s.Stage) {
+		if !s.Type.Judgement() && !slices.Contains(stages, s.Stage) {
 			stages = append(stages, s.Stage)
 		}
 	}
@@ -139,10 +145,20 @@ func (c Chain) Stages() []Stage {
 	return stages
 }
 
-// LatencyTotal is the time from the first step to the last.
+// LatencyTotal is the time from the first step to the last, without what was found
+// about them.
 func (c Chain) LatencyTotal() time.Duration {
-	if len(c.Steps) == 0 {
+	var first, last *Event
+	for _, s := range c.Steps {
+		if s.Type.Judgement() {
+			continue
+		}
+		if last = s.Event; first == nil {
+			first = s.Event
+		}
+	}
+	if first == nil {
 		return 0
 	}
-	return c.Steps[len(c.Steps)-1].OccurredAt.Sub(c.Steps[0].OccurredAt)
+	return last.OccurredAt.Sub(first.OccurredAt)
 }

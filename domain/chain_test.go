@@ -236,7 +236,7 @@ func TestBuildChain_TradingIsOneHistory(t *testing.T) {
 		event(domain.OrderCancelled, 5*time.Second, order("o")), // arrives first, happened last
 		event(domain.PositionUpdated, 2*time.Second, order("o")),
 		event(domain.OrderPartiallyFilled, 2*time.Second, order("o")), // the same moment: by stage
-		event(domain.AnomalyDetected, 3*time.Second, order("o")),
+		event(domain.UserAction, 3*time.Second, order("o")),
 		event(domain.OrderCancelRequested, 4*time.Second, order("o")),
 		event(domain.OrderAccepted, time.Second, order("o")),
 		event(domain.OrderSubmitted, time.Second, order("o")), // the same moment and stage: by place in the log
@@ -247,7 +247,7 @@ func TestBuildChain_TradingIsOneHistory(t *testing.T) {
 		{domain.StageOrder, domain.OrderSubmitted, 0},
 		{domain.StageExecution, domain.OrderPartiallyFilled, time.Second},
 		{domain.StagePosition, domain.PositionUpdated, 0},
-		{domain.StageOther, domain.AnomalyDetected, time.Second},
+		{domain.StageOther, domain.UserAction, time.Second},
 		{domain.StageOrder, domain.OrderCancelRequested, time.Second},
 		{domain.StageOrder, domain.OrderCancelled, time.Second},
 	}, steps(chain))
@@ -296,7 +296,9 @@ func TestBuildChain_Properties(t *testing.T) {
 
 		var total time.Duration
 		for i, s := range chain.Steps {
-			total += s.LatencyFromPrevious
+			if !s.Type.Judgement() {
+				total += s.LatencyFromPrevious
+			}
 			require.Equal(t, s.Type.Stage(), s.Stage)
 			if i == 0 {
 				continue

@@ -51,6 +51,8 @@ type Day struct {
 	Events int64 `json:"events,omitzero"`
 	Traded
 
+	Slippage Slippage `json:"slippage,omitzero"`
+
 	ByType  map[string]int64 `json:"by_type,omitzero"`  // event_type, also of unknown types
 	ByHour  map[int]int64    `json:"by_hour,omitzero"`  // 0 to 23, UTC; hours without events are missing
 	FirstAt time.Time        `json:"first_at,omitzero"` // earliest and latest occurred_at
@@ -88,6 +90,9 @@ func (d *Day) AddTraded(e *Event, traded Traded) {
 	d.ByHour[at.Hour()]++
 	if traded.Fills > 0 {
 		d.Merge(traded)
+		if bps, ok := SlippageOf(e); ok {
+			d.Slippage.Add(bps, 1)
+		}
 	}
 }
 

@@ -35,23 +35,8 @@ func Decode(data []byte) (*Event, error) {
 func decodePlain(text []byte) (*Event, bool) {
 	p := plainReader{text: text}
 	e := new(Event)
-	if !p.skip('{') {
+	if !p.members(func(name []byte) (number int, ok bool) { return p.member(e, string(name)) }) {
 		return nil, false
-	}
-	seen := uint64(0)
-	for first := true; !p.skip('}'); first = false {
-		if !first && !p.skip(',') {
-			return nil, false
-		}
-		name := p.quoted()
-		if name == nil || !p.skip(':') {
-			return nil, false
-		}
-		at, ok := p.member(e, string(name))
-		if !ok || seen>>at&1 == 1 {
-			return nil, false
-		}
-		seen |= 1 << at
 	}
 	return e, p.at == len(text)
 }
@@ -119,13 +104,13 @@ func (p *plainReader) member(e *Event, name string) (number int, ok bool) {
 	case "source":
 		return 22, p.string(&e.Source)
 	case "path":
-		return 23, p.other(&e.Path)
+		return 23, p.path(&e.Path)
 	case "correlation_id":
 		return 24, p.string(&e.CorrelationID)
 	case "causation_id":
 		return 25, p.string(&e.CausationID)
 	case "clock":
-		return 26, p.other(&e.Clock)
+		return 26, p.clock(&e.Clock)
 	case "schema_version":
 		return 27, p.smallNumber(&e.SchemaVersion)
 	case "data":
@@ -293,22 +278,36 @@ func (p *plainReader) value(depth int) (jsontext.Value, bool) {
 }
 
 func (p *plainReader) object(depth int) bool {
-	p.at++
+	return p.named(depth, func([]byte, jsontext.Value) {})
+}
+
+// named reads an object at a depth, and gives take its values; names that come twice are
+// not plain.
+func (p *plainReader) named(depth int, take func(name []byte, value jsontext.Value)) bool {
+	if !p.skip('{') {
+		return false
+	}
 	var known [plainNames][]byte
 	for n := 0; !p.skip('}'); n++ {
 		if n == plainNames || n > 0 && !p.skip(',') {
 			return false
 		}
 		name := p.quoted()
-		if name == nil || !p.skip(':') || slices.ContainsFunc(known[:n], func(k []byte) bool { return bytes.Equal(k, name) }) {
+		if name == nil || !p.skip(':') || contains(known[:n], name) {
 			return false
 		}
 		known[n] = name
-		if _, ok := p.value(depth + 1); !ok {
+		value, ok := p.value(depth + 1)
+		if !ok {
 			return false
 		}
+		take(name, value)
 	}
 	return true
+}
+
+func contains(names [][]byte, name []byte) bool {
+	return slices.ContainsFunc(names, func(k []byte) bool { return bytes.Equal(k, name) })
 }
 
 func (p *plainReader) array(depth int) bool {

@@ -96,8 +96,13 @@ func (e *Event) Refs() []Ref {
 }
 
 // Home is what the event is about, and so the stream that it belongs to: its
-// order, else what came before the order, else whom or what it concerns.
+// order, else what came before the order, else whom or what it concerns. What was done
+// about an anomaly has a stream per anomaly, whatever else it names: it is no part of
+// an order's life.
 func (e *Event) Home() Ref {
+	if id := AnomalyID(e); id != "" && e.Type != AnomalyDetected {
+		return Ref{KindAnomaly, id}
+	}
 	if e.OrderID != "" {
 		return Ref{KindOrder, e.OrderID}
 	}

@@ -73,7 +73,12 @@ const (
 	ConfigChanged           EventType = "config.changed"
 	UserLoggedIn            EventType = "user.logged_in"
 	UserAction              EventType = "user.action"
-	AnomalyDetected         EventType = "anomaly.detected"
+
+	AnomalyDetected     EventType = "anomaly.detected"
+	AnomalyAcknowledged EventType = "anomaly.acknowledged"
+	AnomalyAssigned     EventType = "anomaly.assigned"
+	AnomalyCommented    EventType = "anomaly.commented"
+	AnomalyDismissed    EventType = "anomaly.dismissed"
 
 	SessionLogon            EventType = "session.logon"
 	SessionLogout           EventType = "session.logout"
@@ -90,6 +95,11 @@ const (
 
 	// ReportGenerated says who made a report of what, and which bytes it is.
 	ReportGenerated EventType = "report.generated"
+
+	// IntegrityDoubted says that the event store and the transparency log do not agree.
+	IntegrityDoubted EventType = "integrity.doubted"
+	// IntegrityCertified says that a day's events were verified to be complete.
+	IntegrityCertified EventType = "integrity.certified"
 )
 
 // EventTypes lists every known type, in the order of an order's life.
@@ -107,10 +117,11 @@ func EventTypes() []EventType {
 		TradeReported, TradeCorrected, TradeBusted, TradeClearingHeld, TradeClearingReleased, TradeDisputed,
 		AllocationInstructed, AllocationAcknowledged, AllocationReported,
 		PositionOpened, PositionUpdated, PositionClosed,
-		TradingModeChanged, CircuitBreakerTriggered, ConfigChanged, UserLoggedIn, UserAction, AnomalyDetected,
+		TradingModeChanged, CircuitBreakerTriggered, ConfigChanged, UserLoggedIn, UserAction,
+		AnomalyDetected, AnomalyAcknowledged, AnomalyAssigned, AnomalyCommented, AnomalyDismissed,
 		SessionLogon, SessionLogout, SessionRejected, SessionBusinessRejected, SessionResendRequested, SessionSequenceReset,
 		SessionDisconnected, SessionGapDetected, SessionGapFilled,
-		InputQuarantined, ReportGenerated,
+		InputQuarantined, ReportGenerated, IntegrityDoubted, IntegrityCertified,
 	}
 }
 
@@ -134,6 +145,11 @@ func (t EventType) Family() string {
 	family, _, _ := strings.Cut(string(t), ".")
 	return family
 }
+
+// Judgement reports whether events of the type say what somebody found about other
+// events, and what was done about that: anomaly.detected and the like. They stand in
+// the chain of the order that they are about, and are no step of it.
+func (t EventType) Judgement() bool { return t.Family() == "anomaly" }
 
 // aliases are other systems' names, accepted at the door. position_changed is
 // not here: which of three types it is depends on the shares before and after.

@@ -39,9 +39,10 @@ func TestEventTypes_AreDottedKnownAndUnique(t *testing.T) {
 func TestEventTypes_HaveAStage(t *testing.T) {
 	beside := []domain.EventType{
 		domain.TradingModeChanged, domain.CircuitBreakerTriggered, domain.ConfigChanged, domain.UserLoggedIn, domain.UserAction,
-		domain.AnomalyDetected, domain.SessionLogon, domain.SessionLogout, domain.SessionRejected, domain.SessionBusinessRejected,
+		domain.AnomalyDetected, domain.AnomalyAcknowledged, domain.AnomalyAssigned, domain.AnomalyCommented, domain.AnomalyDismissed,
+		domain.SessionLogon, domain.SessionLogout, domain.SessionRejected, domain.SessionBusinessRejected,
 		domain.SessionResendRequested, domain.SessionSequenceReset, domain.SessionDisconnected, domain.SessionGapDetected,
-		domain.SessionGapFilled, domain.InputQuarantined, domain.ReportGenerated,
+		domain.SessionGapFilled, domain.InputQuarantined, domain.ReportGenerated, domain.IntegrityDoubted, domain.IntegrityCertified,
 		domain.AllocationInstructed, domain.AllocationAcknowledged, domain.AllocationReported,
 	}
 	for _, name := range domain.EventTypes() {

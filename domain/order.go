@@ -3,7 +3,6 @@ package domain
 import (
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/shopspring/decimal"
 )
@@ -159,15 +158,6 @@ type orderData struct {
 	ExecRefID    jsontext.Value `json:"exec_ref_id"`  // FIX 19
 }
 
-func readOrderData(e *Event) orderData {
-	if len(e.Data) == 0 {
-		return orderData{}
-	}
-	var d orderData
-	_ = json.Unmarshal(e.Data, &d) // what is no object tells nothing
-	return d
-}
-
 // word reads a string, or the number that FIX's one-digit codes turn into.
 func word(v jsontext.Value) string {
 	switch v.Kind() {
@@ -192,11 +182,15 @@ func number(values ...jsontext.Value) decimal.NullDecimal {
 	return decimal.NullDecimal{}
 }
 
-// Apply folds the next event of the order, in commit order.
+// Apply folds the next event of the order, in commit order. What was found about the
+// order is no part of its life, and changes nothing.
 func (o *Order) Apply(e *Event) {
 	setFirst(&o.ID, e.OrderID)
 	if o.Status == "" {
 		o.Status = StatusUnknown
+	}
+	if e.Type.Judgement() {
+		return
 	}
 	o.oddWho(e)
 	o.Events++

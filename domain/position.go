@@ -2,7 +2,6 @@ package domain
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -27,22 +26,47 @@ func (p Position) IsZero() bool { return p == Position{} }
 
 // String writes the position as EventStoreDB's clients do: C:120/P:120. It is
 // also the cursor of connections and subscriptions.
-func (p Position) String() string { return fmt.Sprintf("C:%d/P:%d", p.Commit, p.Prepare) }
+func (p Position) String() string { return string(p.AppendTo(nil)) }
+
+// AppendTo appends what String writes.
+func (p Position) AppendTo(b []byte) []byte {
+	b = strconv.AppendUint(append(b, "C:"...), p.Commit, 10)
+	return strconv.AppendUint(append(b, "/P:"...), p.Prepare, 10)
+}
 
 // ParsePosition reads what String wrote.
 func ParsePosition(text string) (Position, error) {
-	bad := Rejectf(CodeInvalid, "", "%.64q is not a position such as C:120/P:120", text)
-	commit, prepare, ok := strings.Cut(strings.TrimPrefix(text, "C:"), "/P:")
-	if !ok || !strings.HasPrefix(text, "C:") {
-		return Position{}, bad
-	}
-	var p Position
-	var err error
-	if p.Commit, err = strconv.ParseUint(commit, 10, 64); err != nil {
-		return Position{}, bad
-	}
-	if p.Prepare, err = strconv.ParseUint(prepare, 10, 64); err != nil {
-		return Position{}, bad
+	p, ok := parsePosition(text)
+	if !ok {
+		return Position{}, Rejectf(CodeInvalid, "", "%.64q is not a position such as C:120/P:120", text)
 	}
 	return p, nil
+}
+
+func parsePosition(text string) (p Position, ok bool) {
+	text, ok = strings.CutPrefix(text, "C:")
+	commit, prepare, both := strings.Cut(text, "/P:")
+	if !ok || !both {
+		return p, false
+	}
+	var badCommit, badPrepare error
+	p.Commit, badCommit = strconv.ParseUint(commit, 10, 64)
+	p.Prepare, badPrepare = strconv.ParseUint(prepare, 10, 64)
+	return p, badCommit == nil && badPrepare == nil
+}
+
+// Around are the positions right before and right behind p: of all events, only one
+// at p is between them.
+func (p Position) Around() (before, behind Position) {
+	before, behind = Position{p.Commit, p.Prepare - 1}, Position{p.Commit, p.Prepare + 1}
+	if p.Prepare == 0 {
+		before = Position{p.Commit - min(p.Commit, 1), math.MaxUint64}
+		if p.Commit == 0 {
+			before = Position{}
+		}
+	}
+	if p.Prepare == math.MaxUint64 {
+		behind = Position{p.Commit + 1, 0}
+	}
+	return before, behind
 }

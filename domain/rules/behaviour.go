@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -28,7 +27,7 @@ func behaviour() []definition {
 		{
 			Rule: pattern("cancel-to-fill", "cancel_ratio", Low, "Very many cancellations for each execution",
 				"{owner} cancelled {cancels} {side} orders in {ticker} within an hour and had {fills} executions: {value} for each; {limit} are allowed.",
-				"at a cancellation; by side, in each hour of UTC, once",
+				"at a cancellation, of each order the first; by side, in each hour of UTC, once",
 				"orders that rested before the log began; cancellations by the venue are counted too",
 				Threshold{Name: "ratio", Unit: Amount, Value: "100", Means: "cancellations for each execution, more than this", Source: ours + ", between two public, unverified yardsticks: 5 to 30 is healthy, above 500 on a spoofed side"},
 				Threshold{Name: "cancels", Unit: Count, Value: "200", Means: "at least so many cancellations", Source: ours}),
@@ -39,8 +38,8 @@ func behaviour() []definition {
 				"{owner} cancelled {value} {side} orders in {ticker}, all short-lived and without an execution, soon after an execution on the other side; from {limit} on this is shown.",
 				"when the log has the execution and the cancellations, by occurred_at",
 				"the best bid and ask: whether the orders were away from them needs market data; orders that rested before the log began",
-				Threshold{Name: "orders", Unit: Count, Value: "3", Means: "cancelled orders on one side, at least, at most 32", Source: ours},
-				Threshold{Name: "within", Unit: Duration, Value: "1s", Means: "how soon after the execution they are cancelled, at most 5m", Source: ours},
+				Threshold{Name: "orders", Unit: Count, Value: "3", Max: strconv.Itoa(maxDeeds), Means: "cancelled orders on one side, at least", Source: ours},
+				Threshold{Name: "within", Unit: Duration, Value: "1s", Max: deedsLast.String(), Means: "how soon after the execution they are cancelled", Source: ours},
 				Threshold{Name: "life", Unit: Duration, Value: "5s", Means: "how long each of them lived, at most", Source: ours},
 				Threshold{Name: "weight", Unit: Amount, Value: "2", Means: "their quantity for each unit executed, at least", Source: ours}),
 			on: []occasion{onFill, onCancel}, build: layering,
@@ -50,7 +49,7 @@ func behaviour() []definition {
 				"{owner} bought and sold {quantity} {ticker} at nearly the same price within {value}; from {limit} apart it is not shown.",
 				"at the later of the two executions in the log, by occurred_at",
 				"who the other side was: two executions that match need not be one trade",
-				Threshold{Name: "within", Unit: Duration, Value: "1s", Means: "time between the executions, at most 5m", Source: ours},
+				Threshold{Name: "within", Unit: Duration, Value: "1s", Max: deedsLast.String(), Means: "time between the executions", Source: ours},
 				Threshold{Name: "price", Unit: Fraction, Value: "0.0001", Means: "difference of the prices", Source: ours},
 				Threshold{Name: "quantity", Unit: Fraction, Value: "0.01", Means: "difference of the quantities", Source: ours}),
 			on: []occasion{onFill}, build: washTrade,
@@ -58,7 +57,8 @@ func behaviour() []definition {
 		{
 			Rule: pattern("quote-stuffing", "quote_stuffing", High, "A flood of orders that hardly live",
 				"{owner} sent {value} order messages in {ticker} within a second, {cancels} of them cancellations, {quick} of these within 100 ms of the order; {limit} are allowed.",
-				"at an order message; in each second, once", "a flood over the border of two seconds counts in each; bids and offers of others",
+				"at an order message: a new order, a request to change it (the change itself where none is asked for), a cancellation; in each second, once",
+				"a flood over the border of two seconds counts in each; bids and offers of others; a request that two witnesses tell counts twice, a cancellation once",
 				Threshold{Name: "messages", Unit: Count, Value: "250", Means: "order messages in a second, more than this", Source: ours},
 				Threshold{Name: "cancelled", Unit: Fraction, Value: "0.8", Means: "cancellations for each new order, at least", Source: ours},
 				Threshold{Name: "quick", Unit: Fraction, Value: "0.5", Means: "share of the cancellations within 100 ms of the order, at least", Source: ours}),
@@ -66,12 +66,13 @@ func behaviour() []definition {
 		},
 		{
 			Rule: pattern("marking-the-close", "marking_close", High, "A large share of the last trades, in the direction of the price",
-				"{owner} did {value} of the volume in {ticker} before the close on one side ({side}), while the price moved that way; {limit} is allowed.",
-				"at an execution in the last minutes before the close; once a day. Off until close is set",
-				"trades of others that are not in the log: the share is that of the recorded volume",
+				"{owner} did {value} of the volume in {ticker} around the close on one side ({side}), while the price moved that way; {limit} is allowed.",
+				"at an execution in the last minutes before the close or the first after it, which are the closing auction's; once a day. Off until close is set",
+				"trades of others that are not in the log: the share is that of the recorded volume, in which an own execution counts twice when the tape reports it without its order; market holidays and half days",
 				Threshold{Name: "close", Unit: TimeOfDay, Value: "", Means: "when the market closes; empty: the rule is off", Source: "the market's hours: none are built in"},
 				Threshold{Name: "zone", Unit: Zone, Value: "America/New_York", Means: "whose clock that is", Source: ours},
 				Threshold{Name: "last", Unit: Duration, Value: "10m", Means: "how long before the close it begins", Source: ours},
+				Threshold{Name: "after", Unit: Duration, Value: "5m", Means: "how long after the close it ends", Source: ours},
 				Threshold{Name: "share", Unit: Fraction, Value: "0.3", Means: "share of the recorded volume, more than this", Source: ours},
 				Threshold{Name: "move", Unit: Fraction, Value: "0.002", Means: "movement of the price since the span began, at least", Source: ours},
 				Threshold{Name: "trades", Unit: Count, Value: "20", Means: "trades of all before anybody is judged", Source: ours}),
@@ -82,9 +83,9 @@ func behaviour() []definition {
 				"{owner} traded {orders} executions on one side of {ticker} in a burst in which the price moved {value} bps, and then took the other side at a profit; from {limit} bps on this is shown.",
 				"at the first execution on the other side, if the log has the burst by then",
 				"others' trades, and who was the aggressor: the price is that of the owner's own executions",
-				Threshold{Name: "executions", Unit: Count, Value: "5", Means: "executions of the burst, at least, at most 31", Source: ours},
-				Threshold{Name: "burst", Unit: Duration, Value: "10s", Means: "how long the burst lasts, at most", Source: ours},
-				Threshold{Name: "within", Unit: Duration, Value: "1m", Means: "how soon the other side follows, at most 5m", Source: ours},
+				Threshold{Name: "executions", Unit: Count, Value: "5", Max: strconv.Itoa(maxDeeds - 1), Means: "executions of the burst, at least", Source: ours},
+				Threshold{Name: "burst", Unit: Duration, Value: "10s", Max: deedsLast.String(), Means: "how long the burst lasts, at most", Source: ours},
+				Threshold{Name: "within", Unit: Duration, Value: "1m", Max: deedsLast.String(), Means: "how soon the other side follows", Source: ours},
 				Threshold{Name: "move", Unit: Fraction, Value: "0.002", Means: "movement of the price in the burst, at least", Source: ours}),
 			on: []occasion{onFill}, build: momentumIgnition,
 		},
@@ -93,11 +94,12 @@ func behaviour() []definition {
 
 // said are the words that explanations of behaviour share.
 func (x *moment) said(buys bool, more ...string) []string {
-	ticker := cmp.Or(x.event.Ticker, "the instrument")
-	if x.order != nil {
-		ticker = cmp.Or(x.order.Fold.Ticker, ticker)
-	}
-	return append([]string{"owner", "The " + x.owner, "ticker", ticker, "side", sideName(buys)}, more...)
+	return append([]string{"owner", "The " + x.owner, "ticker", x.ticker, "side", sideName(buys)}, more...)
+}
+
+// subject is what a tally is of.
+func (x *moment) subject(more ...string) []string {
+	return append([]string{x.owner, x.ticker}, more...)
 }
 
 func cancelToFill(l limits) judge {
@@ -118,7 +120,8 @@ func cancelToFill(l limits) judge {
 		t.Found = true
 		return verdict{
 			at: x.event.OccurredAt, value: each.String(), limit: ratio.String(), unit: "cancellations per execution", evidence: t.evidence(),
-			words: x.said(buys, "cancels", strconv.Itoa(t.Cancels), "fills", strconv.Itoa(t.Fills)),
+			subject: x.subject(sideName(buys), stamp(t.Start)),
+			words:   x.said(buys, "cancels", strconv.Itoa(t.Cancels), "fills", strconv.Itoa(t.Fills)),
 		}
 	}
 }
@@ -145,7 +148,7 @@ func layering(l limits) judge {
 		f.Used = append(f.Used, "layering")
 		return verdict{
 			at: x.event.OccurredAt, value: strconv.Itoa(len(evidence)), limit: strconv.Itoa(least), unit: "orders",
-			evidence: slices.Concat([]string{f.ID}, evidence), words: x.said(!f.Buys),
+			evidence: slices.Concat([]string{f.ID}, evidence), subject: []string{f.ID}, words: x.said(!f.Buys),
 		}
 	}
 	return func(x *moment) verdict {
@@ -232,17 +235,19 @@ func quoteStuffing(l limits) judge {
 			t.Found = true
 			return verdict{
 				at: x.event.OccurredAt, value: strconv.Itoa(messages), limit: strconv.Itoa(most), unit: "messages per second", evidence: t.evidence(),
-				words: x.said(false, "cancels", strconv.Itoa(t.Cancels), "quick", strconv.Itoa(t.Quick)),
+				subject: x.subject(stamp(t.Start)),
+				words:   x.said(false, "cancels", strconv.Itoa(t.Cancels), "quick", strconv.Itoa(t.Quick)),
 			}
 		}
 		return verdict{}
 	}
 }
 
-// closing is when the market closes, and from when on before it trades count.
+// closing is when the market closes, and from when to when around it trades count:
+// the closing auction prints after the bell.
 type closing struct {
-	at, last time.Duration
-	zone     *time.Location
+	at, last, after time.Duration
+	zone            *time.Location
 }
 
 // day names the day whose last trades at belongs to; empty: to none.
@@ -250,14 +255,14 @@ func (c closing) day(at time.Time) string {
 	local := at.In(c.zone)
 	year, month, date := local.Date()
 	end := time.Date(year, month, date, int(c.at/time.Hour), int(c.at%time.Hour/time.Minute), 0, 0, c.zone)
-	if before := end.Sub(local); before < 0 || before > c.last {
+	if before := end.Sub(local); before < -c.after || before > c.last {
 		return ""
 	}
 	return local.Format(time.DateOnly)
 }
 
 // noteInstrument keeps what all trade before the close, and what the owner does.
-func (e *Engine) noteInstrument(x *moment, ticker string) {
+func (e *Engine) noteInstrument(x *moment) {
 	if e.set.closing == nil || x.order == nil && x.event.Type != domain.TradeReported {
 		return
 	}
@@ -269,15 +274,19 @@ func (e *Engine) noteInstrument(x *moment, ticker string) {
 	if day == "" || !f.Price.Valid || !f.Quantity.Valid || !f.Price.Decimal.IsPositive() {
 		return
 	}
-	i := e.instruments.get(ticker)
+	i := e.instruments.get(x.ticker)
 	if i == nil {
-		i = e.instruments.put(ticker, &instrument{})
+		i = e.instruments.put(x.ticker, &instrument{})
 	}
 	switch {
 	case day < i.Day:
 		return // recorded too late
 	case day > i.Day:
 		*i = instrument{Day: day}
+	}
+	x.instrument = i
+	if x.told {
+		return
 	}
 	at := x.event.OccurredAt
 	if i.Trades == 0 || at.Before(i.FirstAt) {
@@ -288,7 +297,6 @@ func (e *Engine) noteInstrument(x *moment, ticker string) {
 	}
 	i.Trades++
 	i.Volume = i.Volume.Add(f.Quantity.Decimal)
-	x.instrument = i
 }
 
 func markingTheClose(l limits) judge {
@@ -321,7 +329,7 @@ func markingTheClose(l limits) judge {
 		run.Found = true
 		return verdict{
 			at: x.event.OccurredAt, value: part.String(), limit: share.String(), unit: "fraction",
-			evidence: slices.Clone(run.Shown[own]), words: x.said(f.Buys),
+			evidence: slices.Clone(run.Shown[own]), subject: x.subject(run.Day), words: x.said(f.Buys),
 		}
 	}
 }
@@ -365,7 +373,7 @@ func momentumIgnition(l limits) judge {
 		last.Used = append(last.Used, "momentum")
 		return verdict{
 			at: x.event.OccurredAt, value: inBps(moved.DivRound(first, 8)).Round(2).String(), limit: inBps(move).String(), unit: "bps",
-			evidence: append(evidence, f.ID), words: x.said(f.Buys, "orders", strconv.Itoa(len(burst))),
+			evidence: append(evidence, f.ID), subject: []string{last.ID, f.ID}, words: x.said(f.Buys, "orders", strconv.Itoa(len(burst))),
 		}
 	}
 }

@@ -1,25 +1,39 @@
 package rules
 
 import (
+	"cmp"
 	"maps"
 	"slices"
-
-	"github.com/go-json-experiment/json"
-
-	"github.com/tradetrail/tradetrail/domain"
 )
 
-// Comparison holds the findings of one judgement against those of another, by their
-// ids: of the same rule, version and evidence. It keeps what only one of the two has
-// found so far, and nothing of what both have.
+// The bounds of a comparison.
+const (
+	maxCompared = 500_000 // keys of findings, two of each
+	MaxExamples = 100     // that are kept, of each rule and judgement
+)
+
+// Comparison holds the findings of one judgement against those of another. Two are the
+// same if their ids are, or their rules and what they are about: so two versions of a
+// rule can be compared. What one judgement finds twice counts once.
 type Comparison struct {
-	ahead [2]map[string]Finding // found by one of the two
-	both  map[string]int        // by rule
+	known      map[string]*met // by id, and by rule and what the finding is about
+	byRule     map[string]*compared
+	uncompared int64
+}
+
+// met is a finding, by which of the two judgements found it.
+type met struct{ by [2]bool }
+
+// compared is a rule's findings; only has those that one of the two judgements found.
+type compared struct {
+	only     [2]int
+	both     int
+	examples [2]map[*met]Finding
 }
 
 // Compare begins a comparison.
 func Compare() *Comparison {
-	return &Comparison{ahead: [2]map[string]Finding{make(map[string]Finding), make(map[string]Finding)}, both: make(map[string]int)}
+	return &Comparison{known: make(map[string]*met), byRule: make(map[string]*compared)}
 }
 
 // Then adds what was found before, or by the rules that are compared with.
@@ -28,15 +42,58 @@ func (c *Comparison) Then(found ...Finding) { c.add(0, found) }
 // Now adds what the rules under test find.
 func (c *Comparison) Now(found ...Finding) { c.add(1, found) }
 
+// Uncompared counts the findings for which there was no room: they are in no other
+// number.
+func (c *Comparison) Uncompared() int64 { return c.uncompared }
+
 func (c *Comparison) add(which int, found []Finding) {
 	for _, f := range found {
-		if _, other := c.ahead[1-which][f.ID]; other {
-			delete(c.ahead[1-which], f.ID)
-			c.both[f.Rule]++
+		m := c.find(f)
+		if m == nil {
+			c.uncompared++
 			continue
 		}
-		c.ahead[which][f.ID] = f
+		r := c.byRule[f.Rule]
+		if r == nil {
+			r = &compared{examples: [2]map[*met]Finding{make(map[*met]Finding), make(map[*met]Finding)}}
+			c.byRule[f.Rule] = r
+		}
+		switch other := 1 - which; {
+		case m.by[which]:
+		case m.by[other]:
+			r.only[other]--
+			r.both++
+			delete(r.examples[other], m)
+		default:
+			r.only[which]++
+			if len(r.examples[which]) < MaxExamples {
+				r.examples[which][m] = f
+			}
+		}
+		m.by[which] = true
 	}
+}
+
+// find is the entry of a finding, a new one if there is room.
+func (c *Comparison) find(f Finding) *met {
+	keys := []string{f.ID}
+	if about := f.about(); len(about) > 0 {
+		keys = append(keys, findingID(f.Rule, 0, about))
+	}
+	var m *met
+	for _, k := range keys {
+		m = cmp.Or(m, c.known[k])
+	}
+	if m == nil {
+		if len(c.known) >= maxCompared {
+			return nil
+		}
+		m = new(met)
+	}
+	for _, k := range keys {
+		c.known[k] = m
+	}
+	return m
 }
 
 // Difference is how two judgements differ in one rule.
@@ -49,68 +106,27 @@ type Difference struct {
 
 // Differences counts by rule, sorted by its id.
 func (c *Comparison) Differences() []Difference {
-	byRule := make(map[string]*Difference)
-	at := func(rule string) *Difference {
-		if byRule[rule] == nil {
-			byRule[rule] = &Difference{Rule: rule}
-		}
-		return byRule[rule]
-	}
-	for _, f := range c.ahead[0] {
-		at(f.Rule).Vanished++
-	}
-	for _, f := range c.ahead[1] {
-		at(f.Rule).New++
-	}
-	for rule, n := range c.both {
-		at(rule).Unchanged = n
-	}
-	out := make([]Difference, 0, len(byRule))
-	for _, rule := range slices.Sorted(maps.Keys(byRule)) {
-		out = append(out, *byRule[rule])
+	out := make([]Difference, 0, len(c.byRule))
+	for _, rule := range slices.Sorted(maps.Keys(c.byRule)) {
+		r := c.byRule[rule]
+		out = append(out, Difference{Rule: rule, New: r.only[1], Vanished: r.only[0], Unchanged: r.both})
 	}
 	return out
 }
 
-// New returns up to limit findings of each rule that only the rules under test have,
-// by rule, then time, then id.
-func (c *Comparison) New(limit int) []Finding { return examples(c.ahead[1], limit) }
+// New returns up to limit of the kept findings of each rule that only the rules under
+// test have, by rule, then time, then id.
+func (c *Comparison) New(limit int) []Finding { return c.examples(1, limit) }
 
-// Vanished returns up to limit findings of each rule that they don't have any more.
-func (c *Comparison) Vanished(limit int) []Finding { return examples(c.ahead[0], limit) }
+// Vanished returns up to limit of the kept findings of each rule that they don't have
+// any more.
+func (c *Comparison) Vanished(limit int) []Finding { return c.examples(0, limit) }
 
-func examples(found map[string]Finding, limit int) []Finding {
-	all := slices.SortedFunc(maps.Values(found), func(a, b Finding) int { return a.compare(b) })
+func (c *Comparison) examples(which, limit int) []Finding {
 	out := make([]Finding, 0)
-	ofRule := make(map[string]int)
-	for _, f := range all {
-		if ofRule[f.Rule]++; ofRule[f.Rule] <= limit {
-			out = append(out, f)
-		}
+	for _, rule := range slices.Sorted(maps.Keys(c.byRule)) {
+		all := slices.SortedFunc(maps.Values(c.byRule[rule].examples[which]), func(a, b Finding) int { return a.compare(b) })
+		out = append(out, all[:min(limit, len(all))]...)
 	}
 	return out
-}
-
-// Recorded reads the finding that an anomaly.detected event keeps; false for other
-// events, and for anomalies that no rule has found.
-func Recorded(e *domain.Event) (Finding, bool) {
-	var data struct {
-		Kind        string   `json:"kind"`
-		Rule        string   `json:"rule"`
-		Version     int      `json:"rule_version"`
-		Severity    Severity `json:"severity"`
-		Explanation string   `json:"explanation"`
-		Evidence    []string `json:"evidence"`
-		Value       string   `json:"value"`
-		Limit       string   `json:"limit"`
-		Unit        string   `json:"unit"`
-	}
-	if e.Type != domain.AnomalyDetected || e.EntityID == "" || json.Unmarshal(e.Data, &data) != nil || data.Rule == "" {
-		return Finding{}, false
-	}
-	return Finding{
-		ID: e.EntityID, Rule: data.Rule, Version: data.Version, Kind: data.Kind, Severity: data.Severity, Explanation: data.Explanation,
-		Evidence: data.Evidence, Order: e.OrderID, Account: e.AccountID, Strategy: e.StrategyID, User: e.UserID, Ticker: e.Ticker,
-		At: e.OccurredAt, Value: data.Value, Limit: data.Limit, Unit: data.Unit,
-	}, true
 }

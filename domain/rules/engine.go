@@ -9,9 +9,11 @@ import (
 )
 
 // The bounds of an engine. Of what is over them, what was used longest ago is
-// forgotten; nothing is found because something was forgotten.
+// forgotten; nothing is found because something was forgotten, but for a second
+// record of an order's submission that comes after the order was: it is a new order.
 const (
 	maxOrders      = 50_000
+	maxOver        = 20_000 // orders that are over, for what is recorded late
 	maxTrails      = 50_000
 	maxActivities  = 4_096  // owner x instrument
 	maxInstruments = 16_384 // for the close
@@ -33,6 +35,7 @@ type Engine struct {
 	seen int64     // events
 
 	orders      *memory[order]
+	over        *memory[order] // over, and their grace has passed
 	trails      *memory[trail]
 	activities  *memory[activity]
 	instruments *memory[instrument]
@@ -49,7 +52,14 @@ type Stats struct {
 	Events       int64            `json:"events"`                 // observed, without findings
 	Forgotten    int64            `json:"forgotten"`              // orders that were forgotten while they were open
 	Unjudged     int64            `json:"unjudged"`               // questions whose order or decision was forgotten
+	Waiting      int              `json:"waiting"`                // questions that wait for their grace
 	Uncomputable map[string]int64 `json:"uncomputable,omitempty"` // by rule: events on which its expression makes no sense
+
+	// Defects of ours. Each was a finding, too.
+
+	Broken map[string]string `json:"broken,omitempty"` // rules that panicked and judge no more, with what they said
+	Unfit  int64             `json:"unfit,omitzero"`   // events at which the engine panicked
+	Defect string            `json:"defect,omitzero"`  // what the first of these panics said
 }
 
 // Engine starts a judgement that has seen nothing.
@@ -60,6 +70,7 @@ func (s *Set) Engine() *Engine {
 			e.stats.Forgotten++
 		}
 	})
+	e.over = newMemory[order](maxOver, nil)
 	e.trails = newMemory(maxTrails, func(t *trail) {
 		if t.Seen.After(e.horizon) {
 			e.horizon = t.Seen
@@ -75,9 +86,10 @@ func (s *Set) Engine() *Engine {
 // Stats returns what was counted so far.
 func (e *Engine) Stats() Stats {
 	out := e.stats
-	out.Events = e.seen
+	out.Events, out.Waiting = e.seen, len(e.waiting.waiting())
 	out.Uncomputable = make(map[string]int64, len(e.stats.Uncomputable))
 	maps.Copy(out.Uncomputable, e.stats.Uncomputable)
+	out.Broken = maps.Clone(e.stats.Broken)
 	return out
 }
 
@@ -85,10 +97,17 @@ func (e *Engine) Stats() Stats {
 // order of the set's rules; what waited for its grace comes first. Findings about
 // findings would never end: events of type anomaly.* are not looked at. The caller
 // must not change the event afterwards.
-func (e *Engine) Observe(l domain.Located) []Finding {
-	if l.Event == nil || l.Type.Family() == "anomaly" {
+//
+// A rule that panics is a finding of its own and judges no more; the others go on.
+func (e *Engine) Observe(l domain.Located) (found []Finding) {
+	if l.Event == nil || l.Type.Judgement() {
 		return nil
 	}
+	defer func() {
+		if p := recover(); p != nil {
+			found = e.broke(l, p)
+		}
+	}()
 	e.seen++
 	if at := cmp.Or(l.RecordedAt, l.OccurredAt); at.After(e.now) {
 		e.now = at
@@ -108,7 +127,7 @@ func (e *Engine) Observe(l domain.Located) []Finding {
 		e.noteActivity(x)
 		e.ask(x)
 	}
-	found := x.found
+	found = x.found
 	x.end()
 	return found
 }
@@ -118,7 +137,7 @@ func (e *Engine) ask(x *moment) {
 	family := x.event.Type.Family()
 	x.judge(onAny)
 	x.judge(occasion(x.event.Type))
-	if x.order == nil && (family == "signal" || family == "recommendation" || family == "risk" || family == "approval") {
+	if family == "signal" || family == "recommendation" || family == "risk" || family == "approval" {
 		x.judge(onTrail)
 	}
 	if x.order != nil {
@@ -128,7 +147,7 @@ func (e *Engine) ask(x *moment) {
 		x.judge(onFill)
 	}
 	switch {
-	case x.event.Type == domain.OrderCancelled:
+	case x.cancelled:
 		x.judge(onCancel)
 		x.judge(onQuote)
 	case x.quote:
@@ -136,24 +155,45 @@ func (e *Engine) ask(x *moment) {
 	}
 }
 
+// Finish answers what waits for its grace, as if it had passed: for a log that has
+// come to its end. The engine observes nothing after it.
+func (e *Engine) Finish() []Finding {
+	x := &e.moment
+	x.begin(domain.Located{Event: &domain.Event{}})
+	for q, ok := e.waiting.next(); ok; q, ok = e.waiting.next() {
+		e.answer(x, q)
+	}
+	found := x.found
+	x.end()
+	return found
+}
+
 // settle answers the questions whose grace has passed.
 func (e *Engine) settle(x *moment) {
 	for q, ok := e.waiting.due(e.now, e.seen); ok; q, ok = e.waiting.due(e.now, e.seen) {
-		o := e.orders.get(q.Order)
-		if o == nil {
-			e.stats.Unjudged++
-			continue
-		}
-		x.order, x.question = o, q
-		x.judge(q.Kind)
-		if q.Kind == dueEnd {
-			o.Ending = false
-			if o.Fold.Status.Terminal() {
-				e.orders.drop(q.Order)
-			}
-		}
+		e.answer(x, q)
 	}
 	x.order = nil
+}
+
+func (e *Engine) answer(x *moment, q question) {
+	o := cmp.Or(e.orders.get(q.Order), e.over.get(q.Order))
+	if o == nil {
+		e.stats.Unjudged++
+		return
+	}
+	x.order, x.question = o, q
+	x.judge(q.Kind)
+	if q.Kind != dueEnd {
+		return
+	}
+	o.Ending = false
+	// A good-till-cancelled order that is done for the day goes on tomorrow.
+	if s := o.Fold.Status; s.Terminal() && s != domain.StatusDoneForDay {
+		o.Recent = nil
+		e.orders.drop(q.Order)
+		e.over.put(q.Order, o)
+	}
 }
 
 // wait puts a question. All have the same grace, so they come due in their order.
@@ -173,10 +213,13 @@ func (e *Engine) noteTrails(x *moment) {
 	default:
 		return
 	}
-	if family == "risk" {
+	if family == "risk" && !x.ahead() {
 		for _, scope := range []string{"strategy-" + ev.StrategyID, "account-" + ev.AccountID} {
-			if at := ev.OccurredAt; scope != "strategy-" && scope != "account-" && e.scopes.get(scope) == nil {
-				e.scopes.put(scope, &at)
+			if scope == "strategy-" || scope == "account-" {
+				continue
+			}
+			if first := e.scopes.get(scope); first == nil || ev.OccurredAt.Before(*first) {
+				e.scopes.put(scope, new(ev.OccurredAt))
 			}
 		}
 	}
@@ -191,7 +234,8 @@ func (e *Engine) noteTrails(x *moment) {
 			t = e.trails.put(key, &trail{})
 		}
 		t.take(x)
-		if x.trail == nil {
+		// One recommendation can ask for several approvals: each has a trail of its own.
+		if x.trail == nil || family == "approval" && r.Kind == domain.KindApproval {
 			x.trail = t
 		}
 	}
@@ -203,22 +247,28 @@ func (e *Engine) noteOrder(x *moment) bool {
 	id := x.event.OrderID
 	o := e.orders.get(id)
 	if o == nil {
-		o = e.orders.put(id, &order{})
+		if o = e.over.get(id); o == nil {
+			o = &order{}
+		}
+		e.over.drop(id)
+		e.orders.put(id, o)
 	}
-	submitted := o.known()
+	submitted, dead := o.known(), o.Dead.known()
 	x.order = o
 	if !o.take(x) {
 		return false
 	}
 	x.opened = !submitted && o.known()
+	x.cancelled = x.event.Type == domain.OrderCancelled && !dead
+	x.changed = x.event.Type == domain.OrderReplaceRequested || x.event.Type == domain.OrderReplaced && !o.Asks
 	if x.opened {
 		e.wait(dueSubmission, x, "")
 	}
-	if orig := x.facts.text(factOrigClientOrderID); orig != "" &&
+	if orig := x.facts.id(factOrigClientOrderID); orig != "" &&
 		(x.event.Type == domain.OrderReplaced || x.event.Type == domain.OrderReplaceRequested) {
 		e.wait(dueReplace, x, orig)
 	}
-	if ref := x.facts.text(factExecRefID); ref != "" && (x.event.Type == domain.TradeBusted || x.event.Type == domain.TradeCorrected) {
+	if ref := x.facts.id(factExecRefID); ref != "" && (x.event.Type == domain.TradeBusted || x.event.Type == domain.TradeCorrected) {
 		e.wait(dueBust, x, ref)
 	}
 	if !o.Ending && o.Fold.Status.Terminal() {

@@ -2,6 +2,8 @@ package rules
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -85,6 +87,9 @@ func (f *facts) read(data jsontext.Value) {
 			return
 		}
 		which, wanted := factNames[string(name[1:len(name)-1])]
+		if !wanted && bytes.IndexByte(name, '\\') >= 0 {
+			which, wanted = factNames[unquoted(name)]
+		}
 		if !wanted || len(f.values[which]) > 0 {
 			if f.decoder.SkipValue() != nil {
 				return
@@ -102,6 +107,42 @@ func (f *facts) read(data jsontext.Value) {
 
 func (f *facts) has(k fact) bool { return len(f.values[k]) > 0 && f.values[k].Kind() != 'n' }
 
+// unquoted is what a string says; what is no UTF-8 becomes U+FFFD, so that it can be
+// kept in a snapshot.
+func unquoted(v jsontext.Value) string {
+	text := v[1 : len(v)-1]
+	if bytes.IndexByte(text, '\\') >= 0 {
+		text, _ = jsontext.AppendUnquote(nil, v) // the decoder has accepted it
+	}
+	return strings.ToValidUTF8(string(text), "\uFFFD")
+}
+
+// id is a text that is kept to be compared: of a long one, a digest.
+func (f *facts) id(ks ...fact) string {
+	text := f.text(ks...)
+	if len(text) <= domain.MaxIDBytes {
+		return text
+	}
+	sum := sha256.Sum256([]byte(text))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// bounded is the event as an order folds it, which keeps texts as they come: long
+// ones are replaced by their digests.
+func (f *facts) bounded(e *domain.Event) *domain.Event {
+	const quotes = 2
+	for _, k := range []fact{factSide, factOrderType, factExecID, factExecRefID} {
+		v := f.values[k]
+		if len(v) <= domain.MaxIDBytes+quotes {
+			continue
+		}
+		clone := *e
+		clone.Data = bytes.ReplaceAll(e.Data, v, []byte(`"`+f.id(k)+`"`))
+		e = &clone
+	}
+	return e
+}
+
 // text is a string, or a number as it is written.
 func (f *facts) text(ks ...fact) string {
 	for _, k := range ks {
@@ -111,11 +152,7 @@ func (f *facts) text(ks ...fact) string {
 		case v.Kind() == '0':
 			return string(v)
 		case v.Kind() == '"':
-			if inner := v[1 : len(v)-1]; bytes.IndexByte(inner, '\\') < 0 {
-				return string(inner)
-			}
-			text, _ := jsontext.AppendUnquote(nil, v) // the decoder has accepted it
-			return string(text)
+			return unquoted(v)
 		}
 	}
 	return ""

@@ -12,13 +12,17 @@ import (
 
 // Finding is what a rule has to say about events of the log.
 type Finding struct {
-	ID          string   `json:"id"` // follows from Rule, Version and Evidence; a UUID
+	ID          string   `json:"id"` // follows from Rule, Version and Subject, without one Evidence; a UUID
 	Rule        string   `json:"rule"`
 	Version     int      `json:"rule_version"`
 	Kind        string   `json:"kind"`
 	Severity    Severity `json:"severity"`
 	Explanation string   `json:"explanation"` // plain English, with the numbers
 	Evidence    []string `json:"evidence"`    // event ids: what led to it first, what completed it last
+
+	// Subject is what a finding is about whose evidence depends on thresholds: of what
+	// is counted, the owner, the instrument and the span of time.
+	Subject []string `json:"subject,omitempty"`
 
 	Order    string `json:"order_id,omitzero"`
 	Account  string `json:"account_id,omitzero"`
@@ -32,14 +36,22 @@ type Finding struct {
 	Unit  string    `json:"unit,omitzero"`
 }
 
+// about is what the finding is identified by.
+func (f Finding) about() []string {
+	if len(f.Subject) > 0 {
+		return f.Subject
+	}
+	return f.Evidence
+}
+
 // maxEvidence bounds the event ids of a finding: of a thousand messages, the first
 // and the last few are shown.
 const maxEvidence = 24
 
 // findingID is a storage format: changing it would record every finding again.
-func findingID(rule string, version int, evidence []string) string {
+func findingID(rule string, version int, about []string) string {
 	var of strings.Builder
-	for _, id := range evidence {
+	for _, id := range about {
 		of.WriteString(strconv.Itoa(len(id)))
 		of.WriteByte(':')
 		of.WriteString(id)
@@ -52,17 +64,18 @@ func findingID(rule string, version int, evidence []string) string {
 type verdict struct {
 	at                 time.Time
 	value, limit, unit string
-	evidence           []string
+	evidence, subject  []string
 	words              []string // name, value pairs for the explanation
 }
 
 func (v verdict) fires() bool { return len(v.evidence) > 0 }
 
-// explain fills the placeholders of a template.
+// explain fills the placeholders of a template, with texts of bounded length: a
+// finding has to fit into an event.
 func (v verdict) explain(template string) string {
 	pairs := []string{"{value}", v.value, "{limit}", v.limit, "{unit}", v.unit}
 	for i := 0; i+1 < len(v.words); i += 2 {
-		pairs = append(pairs, "{"+v.words[i]+"}", v.words[i+1])
+		pairs = append(pairs, "{"+v.words[i]+"}", clip(v.words[i+1]))
 	}
 	return strings.NewReplacer(pairs...).Replace(template)
 }

@@ -38,37 +38,32 @@ func latency() []definition {
 			},
 		),
 		before("latency-risk", "Risk took long to answer", "the recommendation", "the answer of risk", "1s",
-			func(t *trail) stretch { return stretch{t.Recommended, t.judged()} }),
+			func(t *trail) stretch { return stretch{t.Recommended, t.Risk.first()} }),
 		before("latency-approval", "An approval took long", "the request", "the answer", "15m",
-			func(t *trail) stretch { return stretch{t.Requested, t.answered()} }),
-		order("latency-submit", "An order was sent long after its decision", "the last decision", "the submission", "1s", "",
+			func(t *trail) stretch { return stretch{t.Requested, t.Approval.first()} }),
+		order("latency-submit", "An order was sent long after its decision", "the last decision", "the submission", "1s", "child orders: slices are sent one after the other",
 			func(x *moment) stretch {
-				all, _ := x.engine.decision(x.order)
-				last := all.Checked
-				if all.Approved.known() && all.Approved.At.After(last.At) {
-					last = all.Approved
+				o := x.order
+				if o.Child || !o.known() {
+					return stretch{}
 				}
-				return stretch{last, x.order.Submitted}
+				d := x.engine.decision(o)
+				return stretch{latest(d.risk(o.Submitted.At, false), d.approval(o.Submitted.At, false)), o.Submitted}
 			}),
 		order("latency-accept", "The broker took long to accept", "the submission", "the acceptance", "1s", "",
 			func(x *moment) stretch { return stretch{x.order.Submitted, x.order.Accepted} }),
 		order("latency-fill", "A market order waited for its execution", "the acceptance", "the first execution", "30s",
-			"limit orders: they may wait",
+			"limit orders: they may wait; orders of which the log has no acceptance",
 			func(x *moment) stretch {
 				if t := strings.ToLower(x.order.Fold.Type); t != "market" && t != "1" {
 					return stretch{}
 				}
-				from := x.order.Accepted
-				if !from.known() {
-					from = x.order.Submitted
-				}
-				return stretch{from, x.order.FirstFill}
+				return stretch{x.order.Accepted, x.order.FirstFill}
 			}),
 		order("latency-chain", "The whole chain was slow", "the first step of the decision", "the first execution", "1h",
 			"what is done after the first execution",
 			func(x *moment) stretch {
-				all, _ := x.engine.decision(x.order)
-				return stretch{all.begun(), x.order.FirstFill}
+				return stretch{x.engine.decision(x.order).begun(), x.order.FirstFill}
 			}),
 	}
 }

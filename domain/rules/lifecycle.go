@@ -26,7 +26,8 @@ func lifecycle() []definition {
 			Thresholds: thresholds, Once: id != "replace-chain-broken" && id != "bust-without-trade",
 		}
 	}
-	const known = "orders of which the log has no submission: they may have rested before it began"
+	const known = "orders whose submission the log doesn't have, or only a minute after it had them at work: they may have rested before it began"
+	const sums = "a trade that was busted or corrected, and orders that were restated in other quantities"
 	return []definition{
 		{
 			Rule: law("fill-before-acceptance", High, "An execution before the order was accepted",
@@ -37,14 +38,15 @@ func lifecycle() []definition {
 		{
 			Rule: law("fill-after-end", Critical, "An execution after the order was over",
 				"An execution occurred {value} after the order was cancelled, rejected or had expired; clocks may disagree by {limit}.",
-				"when the log has both, by occurred_at", "FIX 4.4, appendix D: no execution follows a terminal state", "", tolerance()),
+				"when the log has both, by occurred_at; a rejection is no end when the order is sent again after it",
+				"FIX 4.4, appendix D: no execution follows a terminal state", "orders that were over so long that they are forgotten", tolerance()),
 			on: []occasion{onOrder}, build: fillAfterEnd,
 		},
 		{
 			Rule: law("overfilled", Critical, "More was executed than ordered",
 				"{value} was executed of an order of {limit}.",
 				"at the execution or, while a replacement is pending, when it is answered; the largest quantity that was ever ordered counts, each execution once",
-				"FIX: CumQty (14) is at most OrderQty (38)", known+", and orders with a trade that was busted or corrected"),
+				"FIX: CumQty (14) is at most OrderQty (38)", known+"; orders with "+sums),
 			on: []occasion{onOrder},
 			build: func(limits) judge {
 				return func(x *moment) verdict {
@@ -62,9 +64,9 @@ func lifecycle() []definition {
 		},
 		{
 			Rule: law("quantity-mismatch", High, "The executions don't add up to what the broker says",
-				"The broker's last word is {value} executed in all; the executions in the log add up to {limit}.",
-				"when the order is over and the grace has passed", "FIX: CumQty (14) is the sum of LastQty (32)",
-				known+", orders with an execution that names no quantity, or with a trade that was busted or corrected"),
+				"The broker counts {value} executed in all; the executions in the log add up to {limit}.",
+				"when the order is over and the grace has passed; the most that the broker has counted is taken", "FIX: CumQty (14) is the sum of LastQty (32)",
+				known+"; orders with an execution that names no quantity, with "+sums),
 			on: []occasion{dueEnd},
 			build: func(limits) judge {
 				return func(x *moment) verdict {
@@ -83,7 +85,7 @@ func lifecycle() []definition {
 			Rule: law("replace-chain-broken", Medium, "A replacement of something unknown",
 				"The replacement names client order id {orig} as what it replaces, which no event of the order has.",
 				"when the grace after the replacement has passed", "FIX: OrigClOrdID (41) is the ClOrdID (11) before",
-				known+", and replacements that name nothing"),
+				known+"; replacements that name nothing"),
 			on: []occasion{dueReplace},
 			build: func(limits) judge {
 				return func(x *moment) verdict {
@@ -99,12 +101,12 @@ func lifecycle() []definition {
 			Rule: law("bust-without-trade", High, "A bust or correction of a trade that is not there",
 				"The trade {ref} was busted or corrected, and no execution of the order has this id.",
 				"when the grace after it has passed", "FIX: ExecRefID (19) names an ExecID (17)",
-				known+", orders whose executions have no ids, and those with more than 128 executions"),
+				known+"; orders with an execution that has no id, and those with more than 128 executions"),
 			on: []occasion{dueBust},
 			build: func(limits) judge {
 				return func(x *moment) verdict {
 					o, q := x.order, x.question
-					if !o.known() || o.Overflowed || len(o.Executions) < o.Fold.Fills || slices.Contains(o.Executions, q.Names) {
+					if !o.known() || o.Overflowed || o.Unnamed || slices.Contains(o.Executions, q.Names) {
 						return verdict{}
 					}
 					return verdict{at: q.Asked.At, evidence: unique(o.Submitted.ID, q.Asked.ID), words: []string{"ref", q.Names}}
@@ -113,36 +115,25 @@ func lifecycle() []definition {
 		},
 		{
 			Rule: law("no-risk-check", High, "An order without a risk check",
-				"The order was sent without a risk check, which other orders of its strategy or account have.",
-				"when the grace after the submission has passed", "SEC 15c3-5 and RTS 6 Art. 15 ask for pre-trade checks",
-				known+"; flows without any risk events; orders that refer to a decision of which the log has nothing; child orders; checks longer ago than within",
-				Threshold{Name: "within", Unit: Duration, Value: "24h", Means: "how long before the submission a check counts", Source: ours}),
+				"The order was sent without a risk check in the {limit} before it; other orders of its strategy or account have one.",
+				"when the grace after the submission has passed; a check counts that occurred before the submission", "SEC 15c3-5 and RTS 6 Art. 15 ask for pre-trade checks",
+				known+"; flows without any risk events; orders that refer to a decision of which the log has nothing; child orders",
+				Threshold{Name: "within", Unit: Duration, Value: "24h", Means: "how long before the submission a check counts", Source: ours}, tolerance()),
 			on: []occasion{dueSubmission}, build: noRiskCheck,
 		},
 		{
 			Rule: law("risk-block-ignored", Critical, "An order in spite of a refusal by risk",
-				"Risk had refused the decision {value} before the order was sent, and never agreed to it.",
-				"when the grace after the submission has passed", "SEC 15c3-5 and RTS 6 Art. 15 ask for pre-trade checks", ""),
-			on: []occasion{dueSubmission},
-			build: func(limits) judge {
-				return func(x *moment) verdict {
-					all, _ := x.engine.decision(x.order)
-					if !all.Blocked.known() || all.Checked.known() || x.order.Checked || !all.Blocked.At.Before(x.order.Submitted.At) {
-						return verdict{}
-					}
-					return verdict{
-						at: x.order.Submitted.At, value: x.order.Submitted.At.Sub(all.Blocked.At).String(), unit: "duration",
-						evidence: []string{all.Blocked.ID, x.order.Submitted.ID},
-					}
-				}
-			},
+				"Risk had refused the decision {value} before the order was sent, and had not agreed to it since.",
+				"when the grace after the submission has passed; the last answer before the submission decides",
+				"SEC 15c3-5 and RTS 6 Art. 15 ask for pre-trade checks", "orders with an event that names its pre_trade_checks", tolerance()),
+			on: []occasion{dueSubmission}, build: riskBlockIgnored,
 		},
 		{
 			Rule: law("no-approval", High, "An order without the approval that it needs",
 				"{why}, and the order was sent without one.",
-				"when the grace after the submission has passed",
+				"when the grace after the submission has passed; the last answer before the submission decides, of the approval that the order names or, without one, of its decision",
 				"the log: an approval was requested for the decision; and the threshold", "approvals that were asked for elsewhere",
-				Threshold{Name: "value", Unit: Amount, Value: "0", Means: "orders of at least this value (quantity x limit price, else arrival price) need one; 0: only those for which one was requested", Source: ours}),
+				Threshold{Name: "value", Unit: Amount, Value: "0", Means: "orders of at least this value (quantity x limit price, else arrival price) need one; 0: only those for which one was requested", Source: ours}, tolerance()),
 			on: []occasion{dueSubmission}, build: noApproval,
 		},
 	}
@@ -183,36 +174,56 @@ func fillBeforeAcceptance(l limits) judge {
 func fillAfterEnd(l limits) judge {
 	allowed := l.duration("tolerance")
 	return func(x *moment) verdict {
-		o := x.order
-		if !o.Dead.known() || !o.LastFill.known() || o.LastFill.At.Sub(o.Dead.At) <= allowed {
+		last, end := x.order.LastFill, x.order.ended()
+		if !end.known() || !last.known() || last.At.Sub(end.At) <= allowed {
 			return verdict{}
 		}
 		return verdict{
-			at: x.event.OccurredAt, value: o.LastFill.At.Sub(o.Dead.At).String(), limit: allowed.String(), unit: "duration",
-			evidence: []string{o.Dead.ID, o.LastFill.ID},
+			at: x.event.OccurredAt, value: last.At.Sub(end.At).String(), limit: allowed.String(), unit: "duration",
+			evidence: []string{end.ID, last.ID},
 		}
 	}
 }
 
 func noRiskCheck(l limits) judge {
-	within := l.duration("within")
+	within, allowed := l.duration("within"), l.duration("tolerance")
 	return func(x *moment) verdict {
 		o, e := x.order, x.engine
 		if o.Checked || o.Child || !e.checksOrders(o) {
 			return verdict{}
 		}
-		all, seen := e.decision(o)
+		d := e.decision(o)
+		sent := o.Submitted.At.Add(allowed)
+		// A refusal is another rule's matter.
+		last := latest(d.risk(sent, false), d.risk(sent, true))
 		refers := o.Refs[0] != "" || o.Refs[1] != "" || o.Refs[2] != ""
 		switch {
-		case all.Checked.known() || all.Blocked.known(): // a refusal is another rule's matter
+		case last.known() && o.Submitted.At.Sub(last.At) <= within:
 			return verdict{}
-		case refers && !seen:
+		case refers && !d.seen() && !last.known():
 			return verdict{} // what the log doesn't have can't be missed
 		case !e.horizon.IsZero() && e.horizon.After(e.now.Add(-within)) && refers:
 			e.stats.Unjudged++
 			return verdict{}
 		}
-		return verdict{at: o.Submitted.At, evidence: []string{o.Submitted.ID}}
+		return verdict{at: o.Submitted.At, limit: within.String(), unit: "duration", evidence: unique(last.ID, o.Submitted.ID)}
+	}
+}
+
+func riskBlockIgnored(l limits) judge {
+	allowed := l.duration("tolerance")
+	return func(x *moment) verdict {
+		o := x.order
+		d := x.engine.decision(o)
+		refused := d.risk(o.Submitted.At, true)
+		agreed := d.risk(o.Submitted.At.Add(allowed), false)
+		if o.Checked || !refused.known() || !refused.At.Before(o.Submitted.At) || agreed.known() && !agreed.At.Before(refused.At) {
+			return verdict{}
+		}
+		return verdict{
+			at: o.Submitted.At, value: o.Submitted.At.Sub(refused.At).String(), unit: "duration",
+			evidence: []string{refused.ID, o.Submitted.ID},
+		}
 	}
 }
 
@@ -227,17 +238,22 @@ func (e *Engine) checksOrders(o *order) bool {
 }
 
 func noApproval(l limits) judge {
-	value := l.number("value")
+	value, allowed := l.number("value"), l.duration("tolerance")
 	return func(x *moment) verdict {
 		o := x.order
-		all, _ := x.engine.decision(o)
-		if all.Approved.known() {
+		d := x.engine.decision(o)
+		requested, denied := d.requested(), d.approval(o.Submitted.At, true)
+		approved := d.approval(o.Submitted.At.Add(allowed), false)
+		if approved.known() && (!denied.known() || !approved.At.Before(denied.At)) {
 			return verdict{}
 		}
-		v := verdict{at: o.Submitted.At, evidence: unique(all.Requested.ID, all.Denied.ID, o.Submitted.ID)}
-		if all.Requested.known() {
+		if requested.At.After(o.Submitted.At) {
+			requested = mark{}
+		}
+		v := verdict{at: o.Submitted.At, evidence: unique(requested.ID, denied.ID, o.Submitted.ID)}
+		if requested.known() {
 			why := "An approval was requested and not given"
-			if all.Denied.known() {
+			if denied.known() {
 				why = "The approval that was requested was denied or expired"
 			}
 			v.words = []string{"why", why}

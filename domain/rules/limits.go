@@ -27,6 +27,21 @@ const maxCount = 1_000_000
 
 // read reads what is configured.
 func (t Threshold) read() (limit, error) {
+	out, err := t.parse()
+	if err != nil || t.Max == "" {
+		return out, err
+	}
+	most, err := Threshold{Name: t.Name, Unit: t.Unit, Value: t.Max}.parse()
+	if err != nil {
+		return limit{}, err
+	}
+	if out.count > most.count || out.duration > most.duration {
+		return limit{}, domain.Rejectf(domain.CodeInvalid, "", "%s is %.64q; more than %s is not remembered", t.Name, t.Value, t.Max)
+	}
+	return out, nil
+}
+
+func (t Threshold) parse() (limit, error) {
 	out := limit{text: t.Value}
 	bad := func(form string) (limit, error) {
 		return limit{}, domain.Rejectf(domain.CodeInvalid, "", "%s is %.64q, which is no %s", t.Name, t.Value, form)

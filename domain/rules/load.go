@@ -1,8 +1,10 @@
 package rules
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strconv"
@@ -35,8 +37,12 @@ func Load(text []byte) (*Set, error) {
 		return nil, domain.Rejectf(domain.CodeTooLarge, "rules", "larger than %d bytes", MaxFileBytes)
 	}
 	var document yaml.Node
-	if err := yaml.Unmarshal(text, &document); err != nil {
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	if err := decoder.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
 		return nil, domain.Rejectf(domain.CodeMalformed, "rules", "not YAML: %v", err)
+	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, domain.Rejectf(domain.CodeInvalid, "rules", "more than one YAML document: what follows the first would not be read")
 	}
 	l := loader{definitions: builtin(), owners: make(map[string]string)}
 	if len(document.Content) > 0 {

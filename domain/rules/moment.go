@@ -20,23 +20,30 @@ type moment struct {
 	fill   domain.Fill
 	isFill bool
 	quote  bool // an order was entered, changed or cancelled
-	opened bool // the order's submission has become known
+
+	opened    bool // the order's submission has become known
+	cancelled bool // the order's end is told, for the first time, by a cancellation
+	changed   bool // a change of the order was asked for, or made without being asked for
+	told      bool // an event of another type told this trade of the order before
 
 	order      *order    // nil: the event names none
-	trail      *trail    // of the first thing that the event refers to
+	trail      *trail    // of the approval that an answer is about, else of the first thing that the event refers to
 	activity   *activity // nil: owner or instrument is unknown
 	instrument *instrument
-	owner      string
+	owner      string // of the activity
+	ticker     string // of the activity and the instrument
 	question   question
-	extended   jsontext.Value // data with the order's state, made when a rule wants it
+	extended   jsontext.Value // the order's state, made when a rule wants it
+	stripped   jsontext.Value // data without what is named as that, made when a rule wants it
 
 	found []Finding
 }
 
 func (x *moment) begin(l domain.Located) {
 	x.located, x.event = l, l.Event
-	x.order, x.trail, x.activity, x.instrument, x.owner = nil, nil, nil, nil, ""
-	x.quote, x.opened, x.isFill, x.question, x.extended = false, false, false, question{}, nil
+	x.order, x.trail, x.activity, x.instrument, x.owner, x.ticker = nil, nil, nil, nil, "", ""
+	x.quote, x.isFill, x.question, x.extended, x.stripped = false, false, question{}, nil, nil
+	x.opened, x.cancelled, x.changed, x.told = false, false, false, false
 }
 
 // end lets go of everything.
@@ -44,6 +51,11 @@ func (x *moment) end() {
 	x.begin(domain.Located{})
 	clear(x.facts.values[:])
 	x.found = nil
+}
+
+// ahead reports an event from the future: it must not hide what follows in time.
+func (x *moment) ahead() bool {
+	return !x.event.RecordedAt.IsZero() && x.event.OccurredAt.Sub(x.event.RecordedAt) > domain.MaxClockLead
 }
 
 // blocked reports whether an answer of risk refuses.
@@ -57,7 +69,10 @@ func (x *moment) judge(on occasion) {
 		if r.Once && x.order != nil && !x.order.unfound(r.ID) {
 			continue
 		}
-		v := r.judge(x)
+		if _, broken := x.engine.stats.Broken[r.ID]; broken {
+			continue
+		}
+		v := x.verdict(r)
 		if !v.fires() {
 			continue
 		}
@@ -75,11 +90,12 @@ func (x *moment) finding(r *compiled, v verdict) Finding {
 	}
 	v.evidence = trimmed(v.evidence)
 	f := Finding{
-		ID: findingID(r.ID, r.Version, v.evidence), Rule: r.ID, Version: r.Version, Kind: r.Kind, Severity: r.Severity,
-		Explanation: v.explain(r.Says), Evidence: v.evidence,
+		Rule: r.ID, Version: r.Version, Kind: r.Kind, Severity: r.Severity,
+		Explanation: v.explain(r.Says), Evidence: v.evidence, Subject: v.subject,
 		Order: e.OrderID, Account: e.AccountID, Strategy: e.StrategyID, User: e.UserID, Ticker: e.Ticker,
 		At: v.at.UTC(), Value: v.value, Limit: v.limit, Unit: v.unit,
 	}
+	f.ID = findingID(f.Rule, f.Version, f.about())
 	if v.at.IsZero() {
 		f.At = e.OccurredAt.UTC()
 	}

@@ -74,7 +74,11 @@ type ownJudge struct {
 }
 
 func (r ownJudge) judge(matcher *filter.Matcher) judge {
+	types := matcher.Without(filter.Expression)
 	return func(x *moment) verdict {
+		if fits, err := types.Match(x.located); err != nil || !fits {
+			return verdict{}
+		}
 		seen := x.located
 		if r.wantsOrder || r.wantsThreshold {
 			extended := *x.event
@@ -115,9 +119,12 @@ func (r ownJudge) unit() string {
 }
 
 // extend is the event's data with what rules of one's own may name besides: order and
-// threshold. They come first, so a field of the source can't pose as them.
+// threshold. A field of the source can't pose as them: it is left out.
 func (r ownJudge) extend(x *moment) jsontext.Value {
-	out := make([]byte, 0, len(x.event.Data)+1024)
+	if x.stripped == nil {
+		x.stripped = stripped(x.event.Data)
+	}
+	out := make([]byte, 0, len(x.stripped)+1024)
 	out = append(out, '{')
 	if r.wantsThreshold {
 		out = append(append(out, `"threshold":`...), r.encoded...)
@@ -130,14 +137,45 @@ func (r ownJudge) extend(x *moment) jsontext.Value {
 		out = append(append(out, `"order":`...), x.extended...)
 		out = append(out, ',')
 	}
-	data := bytes.TrimSpace(x.event.Data)
-	if len(data) > 2 && data[0] == '{' {
-		if rest := bytes.TrimSpace(data[1:]); rest[0] != '}' {
-			return append(out, rest...)
-		}
+	if rest := bytes.TrimSpace(x.stripped[1:]); rest[0] != '}' {
+		return append(out, rest...)
 	}
-	if out[len(out)-1] == ',' {
-		out = out[:len(out)-1]
+	return append(bytes.TrimSuffix(out, []byte(",")), '}')
+}
+
+// stripped is the object without members named order or threshold; what is no object
+// has no members.
+func stripped(data jsontext.Value) jsontext.Value {
+	data = bytes.TrimSpace(data)
+	if len(data) == 0 || data[0] != '{' {
+		return jsontext.Value("{}")
+	}
+	if !bytes.Contains(data, []byte(`"order"`)) && !bytes.Contains(data, []byte(`"threshold"`)) && bytes.IndexByte(data, '\\') < 0 {
+		return data
+	}
+	decoder := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	out := []byte("{")
+	if _, err := decoder.ReadToken(); err != nil {
+		return jsontext.Value("{}")
+	}
+	for decoder.PeekKind() == '"' {
+		name, err := decoder.ReadValue()
+		if err != nil {
+			return jsontext.Value("{}")
+		}
+		text := unquoted(name)
+		name = name.Clone() // good until the next read only
+		value, err := decoder.ReadValue()
+		if err != nil {
+			return jsontext.Value("{}")
+		}
+		if text == "order" || text == "threshold" {
+			continue
+		}
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, name...), ':'), value...)
 	}
 	return append(out, '}')
 }
@@ -193,8 +231,8 @@ func (o *order) state(x *moment) jsontext.Value {
 			*target = d.String()
 		}
 	}
-	if all, _ := x.engine.decision(o); all.begun().known() {
-		s.Chain = x.event.OccurredAt.Sub(all.begun().At).String()
+	if begun := x.engine.decision(o).begun(); begun.known() {
+		s.Chain = x.event.OccurredAt.Sub(begun.At).String()
 	}
 	out, err := json.Marshal(s)
 	if err != nil {

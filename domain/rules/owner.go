@@ -39,30 +39,31 @@ const (
 // noteActivity keeps what the event says of its owner's behaviour.
 func (e *Engine) noteActivity(x *moment) {
 	ev := x.event
-	cancelled := ev.Type == domain.OrderCancelled
-	x.quote = x.order != nil && (x.opened || cancelled || ev.Type == domain.OrderReplaced || ev.Type == domain.OrderReplaceRequested)
+	if x.ahead() {
+		return
+	}
+	x.quote = x.opened || x.cancelled || x.changed
 	if !x.quote && !x.isFill && ev.Type != domain.TradeReported {
 		return
 	}
-	ticker := ev.Ticker
-	if x.order != nil {
-		ticker = cmp.Or(x.order.Fold.Ticker, ticker)
+	if x.ticker = ev.Ticker; x.order != nil {
+		x.ticker = cmp.Or(x.order.Fold.Ticker, x.ticker)
 	}
-	if ticker == "" {
+	if x.ticker == "" {
 		return
 	}
 	if x.isFill || ev.Type == domain.TradeReported {
-		e.noteInstrument(x, ticker)
+		e.noteInstrument(x)
 	}
 	if x.owner = e.ownerOf(x); x.owner == "" || x.order == nil {
 		return
 	}
-	key := x.owner + "\x00" + ticker
+	key := x.owner + "\x00" + x.ticker
 	if x.activity = e.activities.get(key); x.activity == nil {
 		x.activity = e.activities.put(key, &activity{})
 	}
 	a, o := x.activity, x.order
-	if quotes := span(a.Quotes[:], ev.OccurredAt, quoteSpan); quotes != nil {
+	if quotes := span(a.Quotes[:], ev.OccurredAt, quoteSpan); quotes != nil && x.quote {
 		quotes.count(x, 100*time.Millisecond)
 	}
 	buys, known := o.buys()
@@ -71,7 +72,7 @@ func (e *Engine) noteActivity(x *moment) {
 	}
 	// A tally of a side is of the running hour alone: late arrivals of the hour before
 	// are left out.
-	if hour := span(a.Sides[side(buys):side(buys)+1], ev.OccurredAt, ratioSpan); hour != nil && (x.isFill || cancelled && o.known()) {
+	if hour := span(a.Sides[side(buys):side(buys)+1], ev.OccurredAt, ratioSpan); hour != nil && (x.isFill || x.cancelled && o.known()) {
 		hour.count(x, 0)
 	}
 	switch {
@@ -79,7 +80,7 @@ func (e *Engine) noteActivity(x *moment) {
 		a.Fills = remember(a.Fills, deed{
 			mark: mark{ev.ID, ev.OccurredAt}, Order: o.Fold.ID, Buys: buys, Price: x.fill.Price, Quantity: x.fill.Quantity,
 		})
-	case cancelled && o.known() && o.Fold.Fills == 0:
+	case x.cancelled && o.known() && o.Fold.Fills == 0:
 		var open decimal.NullDecimal
 		if o.Fold.Quantity.Valid {
 			open = o.Fold.Quantity
@@ -96,7 +97,7 @@ func (t *tally) count(x *moment, quick time.Duration) {
 	switch {
 	case x.isFill:
 		t.Fills++
-	case ev.Type == domain.OrderCancelled:
+	case x.cancelled:
 		t.Cancels++
 		if o := x.order; o.known() && ev.OccurredAt.Sub(o.Submitted.At) <= quick {
 			t.Quick++

@@ -30,7 +30,15 @@ func placeholders(template string) []string {
 	return out
 }
 
-const maxResolved = 200 // bytes of a value in an explanation
+const maxWord = 300 // bytes of a value in an explanation; ids fit
+
+// clip bounds a value in an explanation.
+func clip(text string) string {
+	if len(text) <= maxWord {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxWord], "") + "..."
+}
 
 // resolve is the text or number that stands at a path: of the event itself, else of
 // its data. Empty: nothing does.
@@ -49,10 +57,7 @@ func resolve(e *domain.Event, path string) string {
 	if text == "" {
 		text = dig(e.Data, names)
 	}
-	if len(text) > maxResolved {
-		text = strings.ToValidUTF8(text[:maxResolved], "") + "..."
-	}
-	return text
+	return clip(text)
 }
 
 func dig(object jsontext.Value, names []string) string {
@@ -88,5 +93,7 @@ func (m mark) stamp() string {
 	if !m.known() {
 		return ""
 	}
-	return m.At.UTC().Format(time.RFC3339Nano)
+	return stamp(m.At)
 }
+
+func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }

@@ -32,13 +32,20 @@ func (q *queue) put(asked question) {
 
 // due takes the question at the head if its grace has passed.
 func (q *queue) due(now time.Time, seen int64) (question, bool) {
+	if q.head < len(q.questions) {
+		if first := q.questions[q.head]; first.Due.After(now) && first.Count > seen {
+			return question{}, false
+		}
+	}
+	return q.next()
+}
+
+// next takes the question at the head.
+func (q *queue) next() (question, bool) {
 	if q.head == len(q.questions) {
 		return question{}, false
 	}
 	next := q.questions[q.head]
-	if next.Due.After(now) && next.Count > seen {
-		return question{}, false
-	}
 	q.questions[q.head] = question{}
 	q.head++
 	return next, true

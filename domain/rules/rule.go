@@ -32,6 +32,7 @@ type Threshold struct {
 	Name   string `json:"name"`
 	Unit   Unit   `json:"unit"`
 	Value  string `json:"value"`
+	Max    string `json:"max,omitzero"` // of a duration or a count: what the engine remembers
 	Means  string `json:"means"`
 	Source string `json:"source"` // of the default; "ours" when it is a choice of ours
 }

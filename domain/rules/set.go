@@ -69,7 +69,7 @@ func (s *Set) compile(d definition) (*compiled, error) {
 		if l["close"].text == "" {
 			d.Off = true
 		} else if !d.Off {
-			s.closing = &closing{at: l.duration("close"), last: l.duration("last"), zone: l["zone"].zone}
+			s.closing = &closing{at: l.duration("close"), last: l.duration("last"), after: l.duration("after"), zone: l["zone"].zone}
 		}
 	}
 	return &compiled{Rule: d.Rule, judge: d.build(l)}, nil

@@ -18,6 +18,7 @@ type snapshot struct {
 	Horizon     time.Time                `json:"horizon"`
 	Stats       Stats                    `json:"stats"`
 	Orders      []remembered[order]      `json:"orders"`
+	Over        []remembered[order]      `json:"over"`
 	Trails      []remembered[trail]      `json:"trails"`
 	Activities  []remembered[activity]   `json:"activities"`
 	Instruments []remembered[instrument] `json:"instruments"`
@@ -25,12 +26,13 @@ type snapshot struct {
 	Waiting     []question               `json:"waiting"`
 }
 
-// Snapshot is all that the engine remembers, as JSON. Some 600 bytes for each order
-// that is open or in its grace, and 300 for each decision.
+// Snapshot is all that the engine remembers, as JSON. Some 2 kB for each order that is
+// open or in its grace, 1.5 kB for one that is over, 300 bytes for each decision, and
+// up to 15 kB for an owner in an instrument; with all bounds reached, 200 MB.
 func (e *Engine) Snapshot() ([]byte, error) {
 	return json.Marshal(snapshot{
 		Version: snapshotVersion, Set: e.set.hash, Now: e.now, Horizon: e.horizon, Stats: e.Stats(),
-		Orders: e.orders.save(), Trails: e.trails.save(), Activities: e.activities.save(),
+		Orders: e.orders.save(), Over: e.over.save(), Trails: e.trails.save(), Activities: e.activities.save(),
 		Instruments: e.instruments.save(), Scopes: e.scopes.save(), Waiting: e.waiting.waiting(),
 	}, json.Deterministic(true))
 }
@@ -49,6 +51,7 @@ func (s *Set) Resume(data []byte) (*Engine, error) {
 	e.now, e.horizon, e.seen, e.stats = saved.Now, saved.Horizon, saved.Stats.Events, saved.Stats
 	e.waiting.questions = saved.Waiting
 	e.orders.load(saved.Orders)
+	e.over.load(saved.Over)
 	e.trails.load(saved.Trails)
 	e.activities.load(saved.Activities)
 	e.instruments.load(saved.Instruments)
