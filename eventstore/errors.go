@@ -85,6 +85,13 @@ func translate(ctx context.Context, doing string, err error) error {
 	return classified(domain.ClassUnknown, CodeUnclassified, doing, err)
 }
 
+// NoEvent says of an error of At that the store has answered, and has no event at the
+// position: it refuses those at which none can be, such as behind its end.
+func NoEvent(err error) bool {
+	e, ok := errors.AsType[*domain.Error](err)
+	return ok && (e.Class == domain.ClassNotFound || e.Code == CodeRefused || e.Code == CodeUnclassified)
+}
+
 // grpcCode finds the status in err's tree, also below the client's own type,
 // which keeps the original in Err() but does not unwrap to it.
 func grpcCode(err error) codes.Code {

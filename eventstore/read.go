@@ -45,16 +45,29 @@ func (s *Store) At(ctx context.Context, position domain.Position) (Record, error
 // there is none. A server's own events behind it don't count: nobody who follows
 // the log ever gets there.
 func (s *Store) Head(ctx context.Context) (domain.Position, error) {
-	for r, err := range s.Backwards(ctx, domain.EndPosition, math.MaxUint64) {
-		if err != nil {
-			return domain.Position{}, err
+	before := domain.EndPosition
+	// Nearly always the newest event is the one: a server that is asked for more reads
+	// more, long before its client says that it has enough.
+	for count := uint64(1); ; count = min(8*count, maxBack) {
+		read := uint64(0)
+		for r, err := range s.Backwards(ctx, before, count) {
+			if err != nil {
+				return domain.Position{}, err
+			}
+			if !r.System() {
+				return r.Position, nil
+			}
+			before = r.Position
+			read++
 		}
-		if !r.System() {
-			return r.Position, nil
+		if read < count {
+			return domain.Position{}, nil // the log's beginning
 		}
 	}
-	return domain.Position{}, nil
 }
+
+// maxBack is how many events are asked for at once behind the newest of ours.
+const maxBack = 512
 
 // read waits for a server. Once it has delivered something it does not try again:
 // what the caller did with it is not known here.

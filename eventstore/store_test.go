@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -192,6 +194,79 @@ func TestStore_EmptyLogHasNoHead(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, head.IsZero())
 	})
+}
+
+// A server's own events behind ours, or instead of ours, are passed over.
+func TestStore_HeadPassesOverSystemEvents(t *testing.T) {
+	t.Parallel()
+	system := func(n int) []*domain.Event {
+		all := make([]*domain.Event, n)
+		for i := range all {
+			all[i] = event(fmt.Sprintf("system-%d", i))
+			all[i].Type = "$statistics"
+		}
+		return all
+	}
+	for _, n := range []int{1, 8, 9, 600} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			eitherWay(t, func(t *testing.T, store *eventstore.Store) {
+				_, err := store.Append(t.Context(), "system-1", eventstore.NoStream, system(n))
+				require.NoError(t, err)
+				head, err := store.Head(t.Context())
+				require.NoError(t, err)
+				assert.True(t, head.IsZero(), "nothing but system events: %s", head)
+
+				ours, err := store.Append(t.Context(), "order-1", eventstore.NoStream, events("a"))
+				require.NoError(t, err)
+				_, err = store.Append(t.Context(), "system-2", eventstore.NoStream, system(n))
+				require.NoError(t, err)
+				head, err = store.Head(t.Context())
+				require.NoError(t, err)
+				assert.Equal(t, ours.Position, head)
+			})
+		})
+	}
+}
+
+// counting notes how much is asked of its node.
+type counting struct {
+	grpc.ClientConnInterface
+
+	asked atomic.Uint64 // the largest count that a read asked for
+}
+
+func (c *counting) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	stream, err := c.ClientConnInterface.NewStream(ctx, desc, method, opts...)
+	return countingStream{stream, c}, err
+}
+
+type countingStream struct {
+	grpc.ClientStream
+
+	by *counting
+}
+
+func (c countingStream) SendMsg(m any) error {
+	if request, ok := m.(*streams.ReadReq); ok {
+		c.by.asked.Store(max(c.by.asked.Load(), request.GetOptions().GetCount()))
+	}
+	return c.ClientStream.SendMsg(m)
+}
+
+// Where the log ends is asked often: by scrapes, by readiness. It must not cost what
+// reading a page costs.
+func TestStore_HeadAsksForOneEvent(t *testing.T) {
+	t.Parallel()
+	conn := &counting{ClientConnInterface: eventstoretest.OpenNode(t, t.TempDir()).Conn()}
+	store := eventstore.Over(conn, quiet)
+	t.Cleanup(func() { assert.NoError(t, store.Close()) })
+	last, err := store.Append(t.Context(), "order-1", eventstore.NoStream, events("a", "b", "c"))
+	require.NoError(t, err)
+	head, err := store.Head(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, last.Position, head)
+	assert.Equal(t, uint64(1), conn.asked.Load())
 }
 
 func TestStore_CorrelationGoesIntoMetadata(t *testing.T) {

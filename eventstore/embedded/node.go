@@ -246,6 +246,17 @@ func (n *Node) Err() error {
 	return n.cause
 }
 
+// Check reads everything that is stored: every checksum, positions and revisions
+// without gaps, and that the index of the streams says the same as the log. It
+// returns the number of events, or an IntegrityError. Nobody may append meanwhile.
+func (n *Node) Check(ctx context.Context) (events uint64, err error) {
+	events, err = n.log.selfCheck(ctx)
+	if pebble.IsCorruptionError(err) {
+		err = &IntegrityError{Err: err}
+	}
+	return events, err
+}
+
 // Close stops the node: subscriptions end, running requests get CloseTimeout
 // to finish, then the store is closed. It returns what Err returns and may be
 // called more than once.

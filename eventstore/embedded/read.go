@@ -92,6 +92,16 @@ type chunk struct {
 	taken      uint64
 }
 
+// newChunk has room for as many bytes as the chunk before it took: a reader that is
+// behind gets one full chunk after another.
+func newChunk(limit uint64, room int) *chunk {
+	c := &chunk{limit: limit}
+	if room > 0 {
+		c.bytes = make([]byte, 0, min(room+room/8, maxChunkBytes+maxChunkBytes/8))
+	}
+	return c
+}
+
 func (c *chunk) full() bool {
 	return c.taken >= c.limit || c.len() >= maxChunkEvents || len(c.bytes) >= maxChunkBytes || c.considered >= maxChunkConsidered
 }
@@ -140,8 +150,9 @@ func (s *streamsServer) readAll(from *streams.ReadReq_Options_AllOptions, count 
 	if err != nil {
 		return err
 	}
+	room := 0
 	for count > 0 {
-		c := &chunk{limit: count}
+		c := newChunk(count, room)
 		more := false
 		visit := func(r record) (bool, error) {
 			c.considered++
@@ -169,6 +180,7 @@ func (s *streamsServer) readAll(from *streams.ReadReq_Options_AllOptions, count 
 		if err != nil || !more {
 			return err
 		}
+		room = len(c.bytes)
 		count -= c.taken
 	}
 	return nil

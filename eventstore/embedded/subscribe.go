@@ -121,6 +121,7 @@ type allSource struct {
 	// considered counts the records since the last checkpoint.
 	considered uint64
 	last       uint64 // position of the last record considered, or where the client began
+	room       int    // bytes of the chunk before
 }
 
 func (s *streamsServer) subscribeAll(from *streams.ReadReq_Options_AllOptions, opts readOptions, stream streams.Streams_ReadServer) error {
@@ -153,7 +154,8 @@ func (s *streamsServer) subscribeAll(from *streams.ReadReq_Options_AllOptions, o
 }
 
 func (a *allSource) next(end uint64, _ bool) (c *chunk, more bool, err error) {
-	c = &chunk{limit: everything}
+	c = newChunk(everything, a.room)
+	defer func() { a.room = len(c.bytes) }()
 	err = a.server.node.log.forwards(a.from, end, func(r record) (bool, error) {
 		c.considered++
 		if a.opts.filter.match(&r) {
