@@ -16,7 +16,12 @@ func Wait(ctx context.Context, attempt int, first, most time.Duration) error {
 	for ; attempt > 0 && limit < most; attempt-- {
 		limit *= 2
 	}
-	timer := time.NewTimer(rand.N(min(limit, most)) + 1) //nolint:gosec // jitter needs no secrecy
+	return Pause(ctx, rand.N(min(limit, most))+1) //nolint:gosec // jitter needs no secrecy
+}
+
+// Pause waits for a while. It ends early, with the context's error, when ctx does.
+func Pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -19,6 +19,7 @@ func TestAppend_Cells(t *testing.T) {
 		"=1+1": "'=1+1", "@SUM(A1)": "'@SUM(A1)", "+1;2": "'+1;2", "-x": "'-x", "\tx": "'\tx", "\r=x": "\"'\r=x\"",
 		`=HYPERLINK("x","y")`: `"'=HYPERLINK(""x"",""y"")"`,
 		"-5.25":               "-5.25", "+3": "+3", "-1e5": "-1e5", "-1+cmd": "'-1+cmd", "'quoted": "''quoted", "-": "'-",
+		"\uff1d1+1": "'\uff1d1+1", "\uff0b1": "'\uff0b1", "\uff0d1": "'\uff0d1", "\uff20SUM(A1)": "'\uff20SUM(A1)", "\xff=": "\xff=",
 	} {
 		assert.Equal(t, want, string(csvcell.Append(nil, cell)), "%q", cell)
 	}
@@ -27,12 +28,12 @@ func TestAppend_Cells(t *testing.T) {
 // Whatever was recorded can be read back, and no cell is a formula.
 func TestAppend_ReadsBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		cell := rapid.StringMatching(`[-+=@'\t"a,0-9. \n]{0,8}`).Draw(t, "cell")
+		cell := rapid.StringMatching(`[-+=@＋－＝＠'\t"a,0-9. \n]{0,8}`).Draw(t, "cell")
 		records, err := csv.NewReader(strings.NewReader(string(csvcell.Append(nil, cell)) + ",end\r\n")).ReadAll()
 		require.NoError(t, err)
 		require.Len(t, records, 1)
 		read := records[0][0]
-		if read != "" && strings.ContainsRune("=+-@\t\r", rune(read[0])) {
+		if read != "" && strings.ContainsRune("=+-@＝＋－＠\t\r", []rune(read)[0]) {
 			_, err := domain.ParseDecimal(read)
 			require.NoError(t, err, "%q could be a formula", read)
 		}
