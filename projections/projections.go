@@ -9,11 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
-	"time"
 
-	"github.com/ThreeDotsLabs/watermill"
-	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
@@ -24,9 +20,6 @@ import (
 	"github.com/tradetrail/tradetrail/projections/lease"
 	"github.com/tradetrail/tradetrail/projections/views"
 )
-
-// closeTimeout bounds how long a slice under way may hold up the end.
-const closeTimeout = 2 * time.Second
 
 // leaseKey is who writes the views.
 const leaseKey = "tradetrail:{views}:writer"
@@ -92,48 +85,8 @@ func (p *Projections) write(ctx context.Context) error {
 	defer p.turn.Store(nil)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Views.Tend(ctx) })
-	group.Go(func() error { return p.route(ctx, turn) })
+	group.Go(func() error { return turn.Route(ctx, "views", p.apply) })
 	return group.Wait()
-}
-
-// route brings slices from the feed to the views.
-//
-// Retrying is the feed's: a refused slice makes it ask the views where they
-// stand and begin there, with back-off. The router's own Retry would hold on to
-// a slice that may be the wrong one by then.
-func (p *Projections) route(ctx context.Context, turn *feed.Feed) error {
-	asked := ctx // an end of it is one that somebody asked for
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, watermill.NewSlogLoggerWithLevelMapping(p.log, map[slog.Level]slog.Level{
-		slog.LevelInfo: slog.LevelDebug, // how the router sees itself is no news
-	}))
-	if err != nil {
-		return fmt.Errorf("making the router: %w", err)
-	}
-	router.AddMiddleware(middleware.Recoverer)
-	handler := router.AddConsumerHandler("views", "$all", turn, p.apply)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- router.Run(ctx) }()
-	var stopped <-chan struct{}
-	select {
-	case <-router.Running(): // until then the router still sets its handlers up
-		stopped = handler.Stopped()
-	case err = <-done:
-		done <- err
-	}
-	select {
-	case err = <-done:
-	case <-stopped:
-		// A router goes on without its handler, or returns nil: neither is an end
-		// that anybody asked for.
-		cancel()
-		err = <-done
-	}
-	if asked.Err() != nil {
-		return err
-	}
-	return errors.Join(errors.New("the handler of the views stopped by itself"), turn.Trouble(), err)
 }
 
 // start finds where the feed has to begin, after making sure that the views are
@@ -145,9 +98,8 @@ func (p *Projections) start(ctx context.Context) (domain.Position, error) {
 	return p.Views.Start(ctx)
 }
 
-func (p *Projections) apply(msg *message.Message) error {
-	slice := feed.Of(msg)
-	if err := p.Views.Apply(msg.Context(), slice); err != nil {
+func (p *Projections) apply(ctx context.Context, slice feed.Slice) error {
+	if err := p.Views.Apply(ctx, slice); err != nil {
 		p.metrics.failed.Inc()
 		return fmt.Errorf("applying the slice after %s: %w", slice.After, err)
 	}

@@ -74,26 +74,30 @@ type Feed struct {
 	store *eventstore.Store
 	start func(context.Context) (domain.Position, error)
 	log   *slog.Logger
+	plain bool // nobody wants what views want to know
 
-	mu       sync.Mutex
-	caughtUp chan struct{} // closed at the first time that the end of the log was reached
-	trouble  error
-	closing  context.CancelFunc
-	life     context.Context
-	wg       sync.WaitGroup
+	mu      sync.Mutex
+	trouble error
+	closing context.CancelFunc
+	life    context.Context
+	wg      sync.WaitGroup
 }
 
 // New makes a feed. start tells where the projections stand, that is the lowest
 // of their cursors; it is asked at the beginning and again after every failure.
 func New(store *eventstore.Store, start func(context.Context) (domain.Position, error), log *slog.Logger) *Feed {
-	f := &Feed{store: store, start: start, log: log, caughtUp: make(chan struct{})}
+	f := &Feed{store: store, start: start, log: log}
 	f.life, f.closing = context.WithCancel(context.Background())
 	return f
 }
 
-// CaughtUp is closed when the end of the log was reached once and everything up
-// to it was acknowledged.
-func (f *Feed) CaughtUp() <-chan struct{} { return f.caughtUp }
+// NewPlain is New for a handler that is no view: of its events Traded, Links and Unfit
+// are not worked out.
+func NewPlain(store *eventstore.Store, start func(context.Context) (domain.Position, error), log *slog.Logger) *Feed {
+	f := New(store, start, log)
+	f.plain = true
+	return f
+}
 
 // Subscribe implements message.Subscriber. The topic is only a name. The channel
 // is closed when ctx ends or the feed is closed.
@@ -157,7 +161,7 @@ func (f *Feed) follow(ctx context.Context, out chan<- *message.Message) (deliver
 			after = slice.Events[len(slice.Events)-1].Position
 		}
 		if next.CaughtUp {
-			f.reached()
+			f.note(nil)
 		}
 	}
 }
@@ -207,22 +211,16 @@ func (f *Feed) note(err error) {
 	f.trouble = err
 }
 
-func (f *Feed) reached() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.trouble = nil
-	select {
-	case <-f.caughtUp:
-	default:
-		close(f.caughtUp)
-	}
-}
-
 func (f *Feed) decode(ctx context.Context, records []eventstore.Record) []Event {
 	events := make([]Event, len(records))
 	for i := range records {
-		var err error
-		if events[i], err = Decode(&records[i]); err != nil {
+		located, err := place(&records[i])
+		if f.plain {
+			events[i] = Event{Located: located, Payload: records[i].Data}
+		} else {
+			events[i] = NewEvent(located, records[i].Data)
+		}
+		if err != nil {
 			f.log.WarnContext(ctx, "event is not ours", slog.String("stream", records[i].Stream),
 				slog.String("position", records[i].Position.String()), slog.Any("error", err))
 		}
@@ -233,11 +231,16 @@ func (f *Feed) decode(ctx context.Context, records []eventstore.Record) []Event 
 // Decode makes an Event of a record. With an error its place is right and its
 // Event nil.
 func Decode(r *eventstore.Record) (Event, error) {
+	located, err := place(r)
+	return NewEvent(located, r.Data), err
+}
+
+func place(r *eventstore.Record) (domain.Located, error) {
 	located, err := r.Located()
 	if err != nil {
 		located = domain.Located{Stream: r.Stream, Revision: r.Revision, Position: r.Position}
 	}
-	return NewEvent(located, r.Data), err
+	return located, err
 }
 
 type sliceKey struct{}

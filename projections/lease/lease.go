@@ -7,6 +7,7 @@ package lease
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -51,24 +52,27 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])`)
 )
 
+// ErrLost is the cause of the end of a context whose lease was lost.
+var ErrLost = errors.New("the lease is lost")
+
 // Hold waits for the lease, then runs work with a context that ends when the
-// lease is lost, or with ctx. It gives the lease back and returns what work
+// lease is lost, by ErrLost, or with ctx. It gives the lease back and returns what work
 // returned; an error of ctx if there was no work.
 func (l *Lease) Hold(ctx context.Context, work func(ctx context.Context) error) error {
 	asked, err := l.wait(ctx)
 	if err != nil {
 		return err
 	}
-	held, lose := context.WithCancel(ctx)
-	defer lose()
+	held, lose := context.WithCancelCause(ctx)
+	defer lose(nil)
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)
-		defer lose()
+		defer lose(ErrLost) // nothing any more where ctx has ended before
 		l.keep(held, asked)
 	}()
 	err = work(held)
-	lose()
+	lose(nil)
 	<-kept
 	give, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewEvery)
 	defer cancel()
@@ -94,6 +98,19 @@ func (l *Lease) wait(ctx context.Context) (asked time.Time, err error) {
 			return time.Time{}, err
 		}
 	}
+}
+
+// Taken reports whether another process holds the lease at this moment. Whoever had it
+// and was paused asks before he writes what another may have written meanwhile.
+func (l *Lease) Taken(ctx context.Context) (bool, error) {
+	holder, err := l.client.Get(ctx, l.key).Result()
+	if errors.Is(err, redis.Nil) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("asking who holds the lease %s: %w", l.key, err)
+	}
+	return holder != l.holder, nil
 }
 
 func (l *Lease) take(ctx context.Context) (bool, error) {

@@ -91,6 +91,11 @@ func (b *batch) remember(m *memo) {
 	}
 }
 
+// increment adds to a number in a hash.
+func (b *batch) increment(hash, name string, n int64) {
+	b.commands = append(b.commands, &command{args: []any{"HINCRBY", hash, name, n}})
+}
+
 // push appends to a list.
 func (b *batch) push(what, id, value string) { b.add("RPUSH", b.keys.at(what, id), value) }
 

@@ -13,7 +13,7 @@ import (
 type dailyView struct{}
 
 func (dailyView) name() string { return Daily }
-func (dailyView) version() int { return 1 }
+func (dailyView) version() int { return 2 }
 
 func (dailyView) fold(ctx context.Context, r reader, events []feed.Event, b *batch) error {
 	byDay := make(map[string][]feed.Event)

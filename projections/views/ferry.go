@@ -77,8 +77,13 @@ func (f *ferry) transact(ctx context.Context, some []*crossing) {
 		var ready []*crossing
 		for i, c := range some {
 			c.stands, _ = found[i].(string) // else there is none: noCursor
-			if c.stands == c.before {
+			switch c.stands {
+			case c.before:
 				ready = append(ready, c)
+			case c.after:
+				// An earlier write of the same slice arrived after all. What was folded
+				// may have been read behind it: nobody may go on from that.
+				c.err = errMoved
 			}
 		}
 		if len(ready) == 0 {

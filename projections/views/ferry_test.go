@@ -62,3 +62,18 @@ func TestFerry(t *testing.T) {
 		}
 	})
 }
+
+// Whoever finds his cursor where he would have put it was overtaken by an earlier write of
+// his own. What he had read may be from behind it, so he is not told that he has written.
+func TestFerry_OvertakenByAnEarlierWrite(t *testing.T) {
+	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
+		ferry := views.NewFerry(r.Client)
+		require.NoError(t, r.Client.Set(t.Context(), "ferry:{x}:cursor", "0", 0).Err())
+		stands, err := ferry.Cross(t.Context(), "ferry:{x}:cursor", "0", "1", "RPUSH", "ferry:{x}:list", "once")
+		require.NoError(t, err)
+		assert.Equal(t, "1", stands)
+		_, err = ferry.Cross(t.Context(), "ferry:{x}:cursor", "0", "1", "RPUSH", "ferry:{x}:list", "again")
+		assert.True(t, isTransient(err), "%v", err)
+		assert.Equal(t, []string{"once"}, r.Client.LRange(t.Context(), "ferry:{x}:list", 0, -1).Val())
+	})
+}

@@ -230,7 +230,7 @@ func (s *Set) common(ctx context.Context) (domain.Position, error) {
 	return domain.Position{}, errCatchingUp
 }
 
-// types lists the event types with events that are asked for: all if none is
+// types lists the event types with events that are asked for: anyType if none is
 // named.
 func (s *Set) types(ctx context.Context, names []string) ([]string, error) {
 	var types []string
@@ -244,7 +244,10 @@ func (s *Set) types(ctx context.Context, names []string) ([]string, error) {
 			types = append(types, string(t))
 		}
 	}
-	if len(names) > 0 && len(families) == 0 {
+	if len(names) == 0 {
+		return []string{anyType}, nil
+	}
+	if len(families) == 0 {
 		return types, nil
 	}
 	slot, err := s.slot(Search)
@@ -258,7 +261,7 @@ func (s *Set) types(ctx context.Context, names []string) ([]string, error) {
 		return nil, err
 	}
 	for _, t := range present {
-		if len(names) == 0 || slices.ContainsFunc(families, func(family string) bool { return strings.HasPrefix(t, family) }) {
+		if t != anyType && slices.ContainsFunc(families, func(family string) bool { return strings.HasPrefix(t, family) }) {
 			types = append(types, t)
 		}
 	}

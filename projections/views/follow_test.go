@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/domain/filter"
 	"github.com/tradetrail/tradetrail/projections/feed"
 	"github.com/tradetrail/tradetrail/projections/views"
 	"github.com/tradetrail/tradetrail/projections/viewstest"
@@ -340,4 +341,60 @@ func TestFollow_Type(t *testing.T) {
 	})
 	drive(t.Context(), t, set, log, 1, never)
 	assert.Equal(t, want, reader.until(len(want)))
+}
+
+// What a filter finds is followed from everywhere, while the log comes in.
+func TestFollow_Found(t *testing.T) {
+	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
+		log := viewstest.Log(viewstest.History(96, 300))
+		half := len(log) / 2
+		var all, fills []domain.Position
+		for _, e := range log {
+			if e.Event == nil {
+				continue
+			}
+			all = append(all, e.Position)
+			if e.Type == domain.OrderFilled {
+				fills = append(fills, e.Position)
+			}
+		}
+		only := filter.Filter{Types: []string{string(domain.OrderFilled)}}
+		now := log[half-1].Position
+		set := openSet(t, r.Client, nil)
+		found := func(f filter.Filter, after *domain.Position) *reading {
+			return read(t, func(ctx context.Context) (iter.Seq2[domain.Located, error], error) {
+				return set.FollowFound(ctx, f, after)
+			})
+		}
+		zero := domain.Position{}
+		everything := found(filter.Filter{}, &zero)
+		drive(t.Context(), t, set, log[:half], 1, never)
+		fromNow, resumed := found(only, nil), found(only, &fills[0])
+		expression := found(filter.Filter{Expression: `event_type == "order.filled"`}, &zero)
+		account, trail := busiest(log, log)
+		owned := found(filter.Filter{Accounts: []string{account}}, &zero)
+		several := found(filter.Filter{Accounts: []string{account, "nobody"}}, &zero)
+		drive(t.Context(), t, set, log, 2, never)
+		for name, e := range map[string]struct {
+			reader *reading
+			want   []domain.Position
+		}{
+			"all, from the beginning":   {everything, all},
+			"fills, from now":           {fromNow, after(fills, now)},
+			"fills, resumed":            {resumed, fills[1:]},
+			"fills, by an expression":   {expression, fills},
+			"an account":                {owned, trail},
+			"of several accounts":       {several, trail},
+			"all, at the end, from now": {found(filter.Filter{}, &all[len(all)-2]), all[len(all)-1:]},
+		} {
+			require.NotEmpty(t, e.want, name)
+			assert.Equal(t, e.want, e.reader.until(len(e.want)), name)
+		}
+	})
+}
+
+func TestFollow_FoundRefuses(t *testing.T) {
+	set := openSet(t, viewstest.InProcess(t).Client, nil)
+	_, err := set.FollowFound(t.Context(), filter.Filter{Expression: "price >"}, nil)
+	assert.Equal(t, domain.ClassRejected, domain.ClassOf(err))
 }

@@ -11,14 +11,15 @@ import (
 
 // latencyView keeps how long each stage of a decision takes: from the event
 // before in the same chain, in the order of the log, by occurred_at. A chain is
-// followed by its order, and before there is one by what it refers to.
+// followed by its order, and before there is one by what it refers to. What was found
+// about it is no step of it.
 //
 //	h  table  stage -> domain.Histogram as JSON
 //	l  table  <kind>:<id> -> occurred_at of its latest event, nanoseconds since 1970 in base 36
 type latencyView struct{}
 
 func (latencyView) name() string { return Latency }
-func (latencyView) version() int { return 1 }
+func (latencyView) version() int { return 2 }
 
 func (latencyView) fold(ctx context.Context, r reader, events []feed.Event, b *batch) error {
 	read := r.rows()
@@ -50,7 +51,7 @@ func (latencyView) fold(ctx context.Context, r reader, events []feed.Event, b *b
 	}
 	took := make(map[domain.Stage]*domain.Histogram)
 	for i, e := range events {
-		if len(names[i]) == 0 {
+		if len(names[i]) == 0 || e.Type.Judgement() {
 			continue
 		}
 		before, known := time.Time{}, false

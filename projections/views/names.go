@@ -14,4 +14,5 @@ const (
 	Entities    = "entities"
 	Daily       = "daily"
 	Latency     = "latency"
+	Anomalies   = "anomalies"
 )

@@ -16,7 +16,7 @@ import (
 type ordersView struct{}
 
 func (ordersView) name() string { return Orders }
-func (ordersView) version() int { return 4 }
+func (ordersView) version() int { return 5 }
 
 func (ordersView) fold(ctx context.Context, r reader, events []feed.Event, b *batch) error {
 	var ids []string

@@ -40,7 +40,8 @@ type Progress struct {
 	ID         string       `json:"id"`
 	View       string       `json:"view"`
 	State      RebuildState `json:"state"`
-	Rate       int          `json:"rate,omitzero"` // events per second at most; 0: no limit
+	Compare    bool         `json:"compare,omitzero"` // the live build stays, whatever is found
+	Rate       int          `json:"rate,omitzero"`    // events per second at most; 0: no limit
 	Generation int          `json:"generation,omitzero"`
 	Events     int64        `json:"events"` // done
 	Total      int64        `json:"total"`  // to do, as far as known
@@ -139,6 +140,9 @@ const rebuildsTopic = "\x00rebuilds"
 // RebuildOptions say how a rebuild is done.
 type RebuildOptions struct {
 	Rate int // events per second at most; 0: as fast as it goes
+	// Compare only looks whether the live views are what the log says: they stay as
+	// they are, and what was built beside them is removed.
+	Compare bool
 }
 
 // RequestRebuild asks for rebuilds. The process that writes the views does them,
@@ -161,7 +165,7 @@ func (s *Set) RequestRebuild(ctx context.Context, names []string, options Rebuil
 			return asked, fmt.Errorf("rebuilding %s: %w", name, ErrRebuilding)
 		}
 		now := s.now().UTC()
-		p := Progress{ID: uuid.NewString(), View: name, State: RebuildQueued, Rate: options.Rate, QueuedAt: now, UpdatedAt: now}
+		p := Progress{ID: uuid.NewString(), View: name, State: RebuildQueued, Compare: options.Compare, Rate: options.Rate, QueuedAt: now, UpdatedAt: now}
 		_, changed, err := s.swapProgress(ctx, name, text, p)
 		if err == nil && !changed { // or a first try of the same, whose answer was lost
 			var now Progress

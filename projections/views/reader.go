@@ -450,7 +450,8 @@ const followPage = 256
 // FollowOwner follows the owner's events after a position, those there are and
 // those to come, each once, in the order of the log; nil means from now on, and
 // now is the moment of the call. It ends with ctx. However slow its reader is, it
-// holds one page in memory. Of kind Search it follows the events of a type.
+// holds one page in memory. Of kind Search it follows the events of a type, of kind
+// Anomalies, with the id AnomalyActs, what is done about any anomaly.
 func (s *Set) FollowOwner(ctx context.Context, kind, id string, after *domain.Position) (iter.Seq2[domain.Located, error], error) {
 	wake, topic := s.hub.follow(ownerTopic(kind, id))
 	from, err := s.tune(ctx, kind, wake, after)

@@ -568,6 +568,9 @@ func (s *Set) compareAndSwitch(j *job) error {
 	if err != nil {
 		return err
 	}
+	if j.progress.Compare {
+		return s.leave(ctx, j)
+	}
 	if found.differing > 0 {
 		s.log.ErrorContext(ctx, "a view differed from the log and is replaced", slog.String("view", j.progress.View),
 			slog.Int64("keys", found.differing), slog.Any("some", found.some))
@@ -582,6 +585,19 @@ func (s *Set) compareAndSwitch(j *job) error {
 			slog.Int("generation", old.number), slog.Any("error", err))
 	}
 	return j.end(leave, RebuildDone, nil) // if that fails accept finds what is read
+}
+
+// leave ends a comparison: the live build stays, and the other one goes.
+func (s *Set) leave(ctx context.Context, j *job) error {
+	s.detach(j)
+	ctx = context.WithoutCancel(ctx)
+	if err := j.end(ctx, RebuildDone, nil); err != nil {
+		return err
+	}
+	if err := s.discard(ctx, j.fresh); err != nil { // Tend tries again
+		s.log.WarnContext(ctx, "a build that was compared could not be removed yet", slog.String("view", j.progress.View), slog.Any("error", err))
+	}
+	return nil
 }
 
 // swap makes the job's build the one that is read.

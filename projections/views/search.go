@@ -13,7 +13,7 @@ import (
 // searchView keeps what finds events that nothing else leads to: those of a type,
 // and those of a day.
 //
-//	t, T  trails  event type -> its events
+//	t, T  trails  event type -> its events; without a type, all events
 //	d     list    per UTC day of occurred_at: the spans of the log with its events
 //	y     hash    the days that there are
 //	w     hash    open: the span that is being filled and the days it has
@@ -24,18 +24,23 @@ type searchView struct{}
 
 var typeTrails = trails{table: "t", list: "T"}
 
+// anyType is the id of the trail of all events.
+const anyType = ""
+
 // spanShift makes spans of 256 KiB, about 400 events.
 const spanShift = 18
 
 func (searchView) name() string { return Search }
-func (searchView) version() int { return 1 }
+func (searchView) version() int { return 2 }
 
 func (searchView) fold(ctx context.Context, r reader, events []feed.Event, b *batch) error {
 	trail := typeTrails.grow()
 	for _, e := range events {
 		if e.Event != nil {
-			trail.add(string(e.Type), e.Position)
-			b.touch(ownerTopic(Search, string(e.Type)))
+			for _, id := range []string{string(e.Type), anyType} {
+				trail.add(id, e.Position)
+				b.touch(ownerTopic(Search, id))
+			}
 		}
 	}
 	read := r.rows()

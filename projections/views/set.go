@@ -93,6 +93,7 @@ func NewSet(client redis.UniversalClient, store *eventstore.Store, log *slog.Log
 		entitiesView{},
 		dailyView{},
 		latencyView{},
+		anomaliesView{},
 	} {
 		s.slots = append(s.slots, &slot{view: v})
 	}
