@@ -76,6 +76,9 @@ func (c *call) understand() {
 func (c *call) complete(i int, now time.Time, said *maphash.Hash) *domain.Error {
 	e := *c.items[i].Event
 	e.Source, e.RecordedAt = c.sequence.source, now
+	if reserved(&e) {
+		return domain.Rejectf(domain.CodeConflict, "event_id", "%.80q is the id of a finding, which the detector alone records", e.ID)
+	}
 	if e.ID == "" {
 		// No id: what was said is the id, so that a retry is a duplicate. The
 		// same words twice in one request are two events.
@@ -98,6 +101,13 @@ func (c *call) complete(i int, now time.Time, said *maphash.Hash) *domain.Error 
 	c.receipts[i].EventID = e.ID
 	c.receipts[i].Stream = e.Stream()
 	return nil
+}
+
+// reserved tells the events that pose as findings of the detector: their ids can be
+// known before there is something to find, and what stands under such an id is the
+// finding.
+func reserved(e *domain.Event) bool {
+	return e.Type == domain.AnomalyDetected && e.Source != domain.DetectorSource && e.ID == domain.FindingEventID(e.EntityID)
 }
 
 // DeriveID makes the id of an event that carries none: of who said it, what was
@@ -325,7 +335,7 @@ func (c *call) retry(ctx context.Context, state *streamState, run run) (attempt,
 		}
 		// What is certain about one event may be forgotten for the next.
 		if known, ok := state.find(c.facts[i].id); ok {
-			c.settle(i, known, Duplicate)
+			c.settle(i, known, Duplicate) //nolint:contextcheck // reading has the recorder's life and patience, as appending has
 		}
 	}
 	open := run
@@ -335,7 +345,7 @@ func (c *call) retry(ctx context.Context, state *streamState, run run) (attempt,
 			open.items = append(open.items, i)
 		}
 	}
-	return c.attempt(state, open, c.recorder.durable()), nil
+	return c.attempt(state, open, c.recorder.durable()), nil //nolint:contextcheck // reading has the recorder's life and patience, as appending has
 }
 
 // finish sees a run through to its end. Without a first attempt it makes one,
@@ -363,7 +373,7 @@ func (c *call) finish(ctx context.Context, state *streamState, run run, a attemp
 		}
 		switch {
 		case err == nil && (state.known || done.Position.Compare(a.mark) > 0):
-			c.record(state, a, done)
+			c.record(state, a, done) //nolint:contextcheck // reading has the recorder's life and patience, as appending has
 			return nil
 		case err == nil, domain.ClassOf(err) == domain.ClassConflict:
 			// Somebody was here before: an earlier life of ours, or another writer,
@@ -436,10 +446,17 @@ func (c *call) record(state *streamState, a attempt, done eventstore.Appended) {
 
 // settle writes the receipt of an event that is durable.
 func (c *call) settle(i int, at entry, status Status) {
-	if status == Duplicate && at.said != c.facts[i].said && !ownQuarantine(c.items[i].Event) && !saidBefore(c.items[i].Event) {
-		c.reject(i, domain.Rejectf(domain.CodeConflict, "event_id",
-			"%.80q is the id of a different event in stream %.80s", c.receipts[i].EventID, c.receipts[i].Stream))
-		return
+	if status == Duplicate && at.said != c.facts[i].said {
+		same, err := c.repeats(i, at)
+		if err != nil {
+			c.fail(err)
+			return
+		}
+		if !same {
+			c.reject(i, domain.Rejectf(domain.CodeConflict, "event_id",
+				"%.80q is the id of a different event in stream %.80s", c.receipts[i].EventID, c.receipts[i].Stream))
+			return
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -448,6 +465,27 @@ func (c *call) settle(i int, at entry, status Status) {
 		return // settled by an earlier attempt
 	}
 	receipt.Status, receipt.Revision, receipt.Position = status, at.revision, at.position
+}
+
+// repeats reports whether an item says again, with other words, what is recorded.
+func (c *call) repeats(i int, at entry) (bool, error) {
+	item := &c.items[i]
+	if ownQuarantine(item.Event) || saidBefore(item.Event) {
+		return true, nil
+	}
+	if item.Same == nil {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(c.recorder.ctx, c.recorder.patience)
+	defer cancel()
+	for record, err := range c.recorder.store.Stream(ctx, c.receipts[i].Stream, at.revision) {
+		if err != nil {
+			return false, err
+		}
+		recorded, err := record.Event()
+		return err == nil && record.ID == c.facts[i].id && item.Same(recorded), nil // what is not ours says something else
+	}
+	return false, nil
 }
 
 func (c *call) settled(i int) bool {

@@ -15,6 +15,11 @@ type Item struct {
 	Event *domain.Event
 	Err   *domain.Error
 
+	// Same reports whether an event that is recorded under the same id, with another
+	// content, says the same as Event in other words: then Event is a duplicate of it,
+	// and no conflict. It is asked in such a case only; nil says no.
+	Same func(recorded *domain.Event) bool
+
 	whole *digest // of what came, where Raw is less; nil: of Raw
 }
 

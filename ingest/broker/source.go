@@ -2,25 +2,20 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/ingest"
+	"github.com/tradetrail/tradetrail/internal/route"
 )
 
-const (
-	closeTimeout = 2 * time.Second // how long a batch under way may hold up the end
-	askEvery     = 2 * time.Second
-)
+const askEvery = 2 * time.Second
 
 // Recorder makes items durable; see ingest.Recorder.
 type Recorder interface {
@@ -81,39 +76,10 @@ func (s *Source) ask(ctx context.Context) error {
 // route brings batches from the subscriber to record. Retrying is the
 // subscriber's, which knows what may not be overtaken.
 func (s *Source) route(ctx context.Context) error {
-	asked := ctx // an end of it is one that somebody asked for
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, watermill.NewSlogLoggerWithLevelMapping(s.log, map[slog.Level]slog.Level{
-		slog.LevelInfo:  slog.LevelDebug, // how the router sees itself is no news
-		slog.LevelError: slog.LevelDebug, // the subscriber says it, once
-	}))
-	if err != nil {
-		return fmt.Errorf("making the router: %w", err)
-	}
-	router.AddMiddleware(middleware.Recoverer)
-	handler := router.AddConsumerHandler(s.name, s.name, newSubscriber(s.name, s.broker, s.log, s.state), s.record)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- router.Run(ctx) }()
-	var stopped <-chan struct{}
-	select {
-	case <-router.Running(): // until then the router still sets its handler up
-		stopped = handler.Stopped()
-	case err = <-done:
-		done <- err
-	}
-	select {
-	case err = <-done:
-	case <-stopped:
-		// A router goes on without its handler, or returns nil: neither is an end
-		// that anybody asked for.
-		cancel()
-		err = <-done
-	}
-	if asked.Err() != nil {
-		return err
-	}
-	return errors.Join(errors.New("the source stopped by itself"), s.state.ready(), err)
+	return route.Route{
+		What: "the source", Name: s.name, Topic: s.name, From: newSubscriber(s.name, s.broker, s.log, s.state), Handle: s.record,
+		Trouble: s.state.ready, Log: s.log, Quiet: true,
+	}.Run(ctx)
 }
 
 // record is the handler: it makes a batch durable.

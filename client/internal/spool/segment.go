@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tradetrail/tradetrail/internal/durable"
 )
 
 const (
@@ -70,7 +72,7 @@ func createSegment(dir string, number uint64, size int64, allocate func(*os.File
 	if err := os.Rename(unfinished, path); err != nil {
 		return nil, errors.Join(err, unix.Munmap(data))
 	}
-	if err := syncDir(dir); err != nil {
+	if err := durable.SyncDir(dir); err != nil {
 		unfinished = path
 		return nil, errors.Join(err, unix.Munmap(data))
 	}
@@ -145,12 +147,4 @@ func (g *segment) drop(sequence uint64, at int64) {
 		return
 	}
 	store64(g.data[droppedTo:], sequence)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
