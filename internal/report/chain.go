@@ -9,38 +9,36 @@ import (
 	"time"
 
 	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/domain/filter"
 )
 
 // maxDrawn is how many steps a timeline has; the table has all.
 const maxDrawn = 80
 
 // chain is the report of an order.
-func chain(ctx context.Context, v Views, r Request, now time.Time, seen func(int)) (Document, error) {
-	c, archived, known, err := v.Chain(ctx, r.ID)
+func chain(ctx context.Context, v Views, log Log, r Request, now time.Time, seen func(int)) (Document, error) {
+	s, err := openSource(ctx, v, log, filter.Filter{Orders: []string{r.ID}}, seen)
 	if err != nil {
 		return Document{}, err
 	}
-	seen(len(c.Steps))
-	var upTo domain.Position
-	for _, s := range c.Steps {
-		if s.Position.Compare(upTo) > 0 {
-			upTo = s.Position
-		}
+	c, err := s.chain(r.ID)
+	if err != nil {
+		return Document{}, err
 	}
-	d := Document{Title: "Order " + r.ID, Name: r.name(), Created: now, UpTo: upTo, About: r.about(now, upTo)}
-	if !known {
+	d := Document{Title: "Order " + r.ID, Name: r.name(), Created: now, UpTo: s.upTo, About: append(r.about(now, s.upTo), s.proof.facts()...), proof: s.proof}
+	if len(c.Steps) == 0 {
 		d.Contents = only(Note{Text: "Nothing is recorded about this order: no event names it."})
 		return d, nil
 	}
 	steps, found := decided(c)
-	blocks := []Block{Section{"State"}, stateOf(c, archived)}
+	blocks := []Block{Section{"State"}, stateOf(c, steps)}
 	for _, code := range c.Order.Odd {
 		blocks = append(blocks, Note{Text: "Odd about the record: " + code, Tone: Notice})
 	}
 	blocks = append(
 		blocks,
 		Section{"Anomalies"},
-		Table{Key: "anomalies", Columns: findingColumns(), Rows: listed(found, findingRow), Empty: "No anomalies are recorded for this order."},
+		Table{Key: "anomalies", Columns: findingColumns(), Rows: s.rows(each(found), findingRow), Empty: "No anomalies are recorded for this order."},
 	)
 	var marks findings
 	for _, e := range found {
@@ -48,22 +46,40 @@ func chain(ctx context.Context, v Views, r Request, now time.Time, seen func(int
 	}
 	blocks = append(
 		blocks,
+		marks.note(),
 		Section{"Timeline"}, timelineOf(steps, marks),
 		Section{"Steps"},
-		Table{Key: "steps", Columns: stepColumns(), Rows: listed(steps, func(s domain.Step) Row { return marks.mark(stepRow(s), s.ID) }), Empty: "The order has no steps of its own."},
+		Table{Key: "steps", Columns: stepColumns(), Rows: rows(s.proof, each(steps), stepAt, func(s domain.Step) Row { return marks.mark(stepRow(s), s.ID) }), Empty: "The order has no steps of its own."},
 	)
 	d.Contents = only(blocks...)
 	return d, nil
+}
+
+// chain is an order's, as far as the log went when the source was opened.
+func (s *source) chain(order string) (domain.Chain, error) {
+	c, _, _, err := s.views.Chain(s.ctx, order)
+	if err != nil {
+		return domain.Chain{}, err
+	}
+	s.seen(len(c.Steps))
+	events := make([]domain.Located, 0, len(c.Steps))
+	for _, step := range c.Steps {
+		if step.Position.Compare(s.upTo) <= 0 {
+			events = append(events, step.Located)
+		}
+	}
+	if len(events) == len(c.Steps) {
+		return c, nil
+	}
+	return domain.BuildChain(order, events), nil
 }
 
 // decided parts the steps of a chain from what was found about them. Each latency is
 // from the step before, whatever was found in between.
 func decided(c domain.Chain) (steps []domain.Step, found []domain.Located) {
 	for _, s := range c.Steps {
-		if s.Type.Family() == domain.AnomalyDetected.Family() {
-			if s.Type == domain.AnomalyDetected {
-				found = append(found, s.Located)
-			}
+		if s.Type == domain.AnomalyDetected {
+			found = append(found, s.Located)
 			continue
 		}
 		s.LatencyFromPrevious = 0
@@ -75,7 +91,7 @@ func decided(c domain.Chain) (steps []domain.Step, found []domain.Located) {
 	return steps, found
 }
 
-func stateOf(c domain.Chain, archived int) Facts {
+func stateOf(c domain.Chain, steps []domain.Step) Facts {
 	o := c.Order
 	facts := Facts{
 		{"status", "Status", string(o.Status)},
@@ -100,12 +116,9 @@ func stateOf(c domain.Chain, archived int) Facts {
 	}
 	facts = append(
 		facts,
-		Fact{"latency_total", "From the first step to the last", durationText(c.LatencyTotal())},
+		Fact{"latency_total", "From the first step to the last", durationText(domain.Chain{Steps: steps}.LatencyTotal())},
 		Fact{"events", "Events", strconv.Itoa(len(c.Steps))},
 	)
-	if archived > 0 {
-		facts = append(facts, Fact{"archived", "Of these, read from the event store", strconv.Itoa(archived)})
-	}
 	return slices.DeleteFunc(facts, func(f Fact) bool { return f.Value == "" })
 }
 
@@ -118,7 +131,7 @@ func timelineOf(steps []domain.Step, marks findings) Block {
 	for i, s := range steps[:min(len(steps), maxDrawn)] {
 		t.Steps = append(t.Steps, TimelineStep{
 			Name: fmt.Sprintf("%d %s %s", i+1, s.Stage, s.Type), From: s.OccurredAt.Sub(first) - s.LatencyFromPrevious, Latency: s.LatencyFromPrevious,
-			Tone: marks.mark(Row{}, s.ID).Tone,
+			Tone: marks.tone(s.ID),
 		})
 	}
 	return t
@@ -127,6 +140,8 @@ func timelineOf(steps []domain.Step, marks findings) Block {
 func stepColumns() []Column {
 	return append([]Column{{"stage", "Stage", 7}, {"latency", "After", 6}}, eventColumns()...)
 }
+
+func stepAt(s domain.Step) domain.Position { return s.Position }
 
 func stepRow(s domain.Step) Row {
 	row := eventRow(s.Located)
@@ -145,10 +160,21 @@ func only(blocks ...Block) iter.Seq2[Block, error] {
 	}
 }
 
-// listed are rows of what is all there.
+// each is what is all there.
+func each[T any](items []T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, item := range items {
+			if !yield(item, nil) {
+				return
+			}
+		}
+	}
+}
+
+// listed are rows of what is all there and stands for no event.
 func listed[T any](items []T, row func(T) Row) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		for _, item := range items {
+		for item := range each(items) {
 			if !yield(row(item), nil) {
 				return
 			}

@@ -15,10 +15,10 @@ import (
 
 // compliance is the report for who answers to an examiner: what is recorded, for how
 // long it is to be kept, whether it is whole, what is missing, and who looked.
-func compliance(ctx context.Context, v Views, r Request, now time.Time, seen func(int)) (Document, error) {
+func compliance(ctx context.Context, v Views, log Log, r Request, now time.Time, seen func(int)) (Document, error) {
 	from, to := r.window()
 	f := inWindow(filter.Filter{}, from, to)
-	s, err := openSource(ctx, v, f, seen)
+	s, err := openSource(ctx, v, log, f, seen)
 	if err != nil {
 		return Document{}, err
 	}
@@ -26,7 +26,7 @@ func compliance(ctx context.Context, v Views, r Request, now time.Time, seen fun
 	if err != nil {
 		return Document{}, err
 	}
-	d := Document{Title: "Compliance report", Name: r.name(), Created: now, UpTo: s.upTo, About: r.about(now, s.upTo)}
+	d := Document{Title: "Compliance report", Name: r.name(), Created: now, UpTo: s.upTo, About: append(r.about(now, s.upTo), s.proof.facts()...), proof: s.proof}
 	d.Contents = func(yield func(Block, error) bool) {
 		held, err := s.holding(f)
 		if err != nil {
@@ -34,7 +34,7 @@ func compliance(ctx context.Context, v Views, r Request, now time.Time, seen fun
 			return
 		}
 		blocks := held.blocks()
-		blocks = append(blocks, integrity(statuses)...)
+		blocks = append(blocks, integrity(statuses, s.proof.sealed(held.unsealed))...)
 		blocks = append(blocks, Section{"Gaps"}, s.parked(statuses))
 		for _, block := range blocks {
 			if !yield(block, nil) {
@@ -42,12 +42,12 @@ func compliance(ctx context.Context, v Views, r Request, now time.Time, seen fun
 			}
 		}
 		events := func(key, empty string, types ...string) Table {
-			return Table{Key: key, Columns: eventColumns(), Rows: rows(s.events(typed(f, types...)), eventRow), Empty: empty}
+			return Table{Key: key, Columns: eventColumns(), Rows: s.rows(s.events(typed(f, types...)), eventRow), Empty: empty}
 		}
 		for _, block := range []Block{
-			Note{Text: "Sessions: resend requests, sequence resets and rejects are where messages were lost or doubled on the way to us."},
-			events("session_gaps", "No gap in a session is recorded.", string(domain.SessionResendRequested), string(domain.SessionSequenceReset),
-				string(domain.SessionRejected), string(domain.SessionBusinessRejected)),
+			Note{Text: "Sessions: gaps, resend requests, sequence resets, rejects and disconnections are where messages were lost or doubled on the way to us."},
+			events("session_gaps", "No gap in a session is recorded.", string(domain.SessionGapDetected), string(domain.SessionGapFilled), string(domain.SessionResendRequested),
+				string(domain.SessionSequenceReset), string(domain.SessionRejected), string(domain.SessionBusinessRejected), string(domain.SessionDisconnected)),
 			Note{Text: "Quarantine: input that could not be understood, kept as it came."},
 			events("quarantine", "Nothing is in quarantine.", string(domain.InputQuarantined)),
 			Section{"Access"},
@@ -68,6 +68,7 @@ type held struct {
 	bySource        grouped[span]
 	byClass         map[string]*span
 	noClock, noUser int64
+	unsealed        int64
 }
 
 // span is how many events there are, and from when to when.
@@ -93,6 +94,9 @@ func (s *source) holding(f filter.Filter) (*held, error) {
 			return nil, err
 		}
 		h.events++
+		if !s.proof.isSealed(e.Position) {
+			h.unsealed++
+		}
 		h.byType.of(string(e.Type)).add(e.OccurredAt)
 		h.bySource.of(e.Source).add(e.OccurredAt)
 		if e.Clock == nil {
@@ -158,14 +162,11 @@ func (h *held) retentionRow(c recordClass) Row {
 	return Row{Cells: cells}
 }
 
-// integrity is what is known today.
-func integrity(statuses []views.Status) []Block {
+// integrity is what is known today: what is sealed, and how the read models stand.
+func integrity(statuses []views.Status, sealed Facts) []Block {
 	return []Block{
 		Section{"Integrity"},
-		Facts{
-			{"sealing", "Sealing by a transparency log", "not available"},
-			{"views", "Read models compared with the log", "where a rebuild was asked for, see below"},
-		},
+		append(sealed, Fact{"views", "Read models compared with the log", "where a rebuild was asked for, see below"}),
 		Table{
 			Key: "views", Empty: "There are no read models.",
 			Columns: []Column{{"view", "Read model", 10}, {"version", "Version", 5}, {"position", "Position", 14}, {"behind", "Events behind", 8}, {"parked", "Parked", 6}, {"compared", "Compared", 30}},
@@ -195,7 +196,7 @@ const maxParked = 1000
 func (s *source) parked(statuses []views.Status) Table {
 	return Table{
 		Key: "parked", Empty: "No read model has put an event aside.",
-		Columns: []Column{{"view", "Read model", 8}, {"position", "Position", 12}, {"stream", "Stream", 14}, {"event_type", "Event", 10}, {"event_id", "Event id", 13}, {"order_id", "Order", 10}, {"reason", "Reason", 25}},
+		Columns: append([]Column{{"view", "Read model", 8}, {"position", "Position", 12}, {"stream", "Stream", 14}, {"event_type", "Event", 10}, {"event_id", "Event id", 13}, {"order_id", "Order", 10}, {"reason", "Reason", 25}}, leafColumns()...),
 		Rows: func(yield func(Row, error) bool) {
 			for _, status := range statuses {
 				if status.Parked == 0 {
@@ -207,16 +208,26 @@ func (s *source) parked(statuses []views.Status) Table {
 					return
 				}
 				for _, p := range parked[:min(len(parked), maxParked)] {
-					if !yield(Row{Cells: []string{p.View, p.Position, p.Stream, p.Type, p.EventID, p.OrderID, p.Reason}, Tone: Notice}, nil) {
+					row, err := s.parkedRow(p)
+					if !yield(row, err) {
 						return
 					}
 				}
-				if left := len(parked) - maxParked; left > 0 && !yield(Row{Cells: []string{status.Name, "", "", "", "", "", strconv.Itoa(left) + " more"}, Tone: Notice}, nil) {
+				if left := len(parked) - maxParked; left > 0 && !yield(Row{Cells: []string{status.Name, "", "", "", "", "", strconv.Itoa(left) + " more", "", ""}, Tone: Notice}, nil) {
 					return
 				}
 			}
 		},
 	}
+}
+
+func (s *source) parkedRow(p views.Parked) (Row, error) {
+	at, err := domain.ParsePosition(p.Position)
+	if err != nil {
+		return Row{}, fmt.Errorf("reading what %s has put aside: %w", p.View, err)
+	}
+	leaf, err := s.proof.leaf(at)
+	return Row{Cells: append([]string{p.View, p.Position, p.Stream, p.Type, p.EventID, p.OrderID, p.Reason}, leaf...), Tone: Notice}, err
 }
 
 // recordClass is a class of records that a rule has a period for.

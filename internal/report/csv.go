@@ -11,7 +11,7 @@ import (
 // a record of one cell, facts are records of name and value, a table begins with its
 // columns. A row's tone and notes stand behind its cells. The timeline is left out: its
 // numbers are in the table of steps. Cells hold what is recorded, character by
-// character, and are never formulas: see csvcell.
+// character, and no text that begins like a formula: see csvcell.
 func writeCSV(w io.Writer, d Document) error {
 	c := &csvOutput{out: bufio.NewWriter(w)}
 	c.record(d.Title)
@@ -81,6 +81,9 @@ func (c *csvOutput) table(t Table) error {
 		}
 		cells := append(append(make([]string, 0, len(row.Cells)+2), row.Cells...), row.Tone.String(), joined(row.Notes))
 		c.record(cells...)
+		if err := failed(c.out); err != nil {
+			return err
+		}
 	}
 	if empty {
 		c.record(t.Empty)

@@ -15,14 +15,14 @@ import (
 
 // daily is the report of a desk's day, in UTC: counts and sums, then what was changed,
 // who did what, and what was found.
-func daily(ctx context.Context, v Views, r Request, now time.Time, seen func(int)) (Document, error) {
+func daily(ctx context.Context, v Views, log Log, r Request, now time.Time, seen func(int)) (Document, error) {
 	from, to := r.window()
 	day := inWindow(filter.Filter{}, from, to)
-	s, err := openSource(ctx, v, day, seen)
+	s, err := openSource(ctx, v, log, day, seen)
 	if err != nil {
 		return Document{}, err
 	}
-	d := Document{Title: "Daily audit report " + r.Day, Name: r.name(), Created: now, UpTo: s.upTo, About: r.about(now, s.upTo)}
+	d := Document{Title: "Daily audit report " + r.Day, Name: r.name(), Created: now, UpTo: s.upTo, About: append(r.about(now, s.upTo), s.proof.facts()...), proof: s.proof}
 	d.Contents = func(yield func(Block, error) bool) {
 		sum, err := s.summary(day)
 		if err != nil {
@@ -47,9 +47,16 @@ func daily(ctx context.Context, v Views, r Request, now time.Time, seen func(int
 type summary struct {
 	tally
 
+	trades     executions
+	types      map[domain.EventType]int64
 	strategies grouped[strategyDay]
 	users      grouped[userDay]
+	owners     map[string]*strategyDay // by order
+	ownerless  bool                    // there are more orders than owners
 }
+
+// maxOwners bounds the orders whose strategies are kept.
+const maxOwners = 100_000
 
 type strategyDay struct {
 	tally
@@ -67,18 +74,18 @@ type userDay struct {
 // counted apart.
 const maxOutcomes = 50
 
-func countIn(counts *map[string]int64, name string) {
+func countIn[K ~string](counts *map[K]int64, name K, most int) {
 	if *counts == nil {
-		*counts = make(map[string]int64)
+		*counts = make(map[K]int64)
 	}
-	if _, known := (*counts)[name]; !known && len(*counts) >= maxOutcomes {
+	if _, known := (*counts)[name]; !known && len(*counts) >= most {
 		name = otherGroups
 	}
 	(*counts)[name]++
 }
 
 func (s *source) summary(day filter.Filter) (*summary, error) {
-	sum := &summary{strategies: make(grouped[strategyDay]), users: make(grouped[userDay])}
+	sum := &summary{strategies: make(grouped[strategyDay]), users: make(grouped[userDay]), owners: make(map[string]*strategyDay)}
 	for e, err := range s.events(day) {
 		if err != nil {
 			return nil, err
@@ -90,21 +97,44 @@ func (s *source) summary(day filter.Filter) (*summary, error) {
 
 func (s *summary) add(e *domain.Event) {
 	s.tally.add(e)
+	countIn(&s.types, e.Type, maxGroups)
 	if e.Type.Family() == "user" {
 		user := s.users.of(cmp.Or(e.UserID, e.Actor))
 		user.events++
-		countIn(&user.actions, actionOf(e))
+		countIn(&user.actions, actionOf(e), maxOutcomes)
 	}
-	strategy := s.strategies.of(e.StrategyID)
+	strategy := s.strategyOf(e)
 	strategy.add(e)
+	s.trades.add(e, &s.tally, &strategy.tally)
 	switch e.Type {
 	case domain.SignalComputed:
-		countIn(&strategy.outcomes, outcomeOf(e))
+		countIn(&strategy.outcomes, outcomeOf(e), maxOutcomes)
 	case domain.AnomalyDetected:
 		strategy.anomaly++
 	default:
 		// Counted by its type.
 	}
+}
+
+// strategyOf is the strategy that an event names; if it names none, the one that its
+// order's earlier events of the day named first (fills often name only the order).
+func (s *summary) strategyOf(e *domain.Event) *strategyDay {
+	first := s.owners[e.OrderID]
+	if e.StrategyID == "" {
+		if first != nil {
+			return first
+		}
+		return s.strategies.of("")
+	}
+	strategy := s.strategies.of(e.StrategyID)
+	switch {
+	case e.OrderID == "" || first != nil:
+	case len(s.owners) == maxOwners:
+		s.ownerless = true
+	default:
+		s.owners[e.OrderID] = strategy
+	}
+	return strategy
 }
 
 // outcomeOf is what a signal says came of it.
@@ -132,11 +162,13 @@ func actionOf(e *domain.Event) string {
 }
 
 // short keeps names for counting from being whole texts.
-func short(name string) string {
-	if len(name) > domain.MaxNameBytes {
-		return strings.ToValidUTF8(name[:domain.MaxNameBytes], "") + "..."
+func short(name string) string { return cut(name, domain.MaxNameBytes) }
+
+func cut(text string, most int) string {
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "..."
 	}
-	return name
+	return text
 }
 
 // blocks are the sums.
@@ -144,21 +176,27 @@ func (s *summary) blocks() []Block {
 	if s.events == 0 {
 		return []Block{Note{Text: "Nothing is recorded of this day."}}
 	}
-	return []Block{
+	blocks := []Block{
 		Section{"Summary"},
 		append(Facts{{"signals", "Signals computed", s.count(domain.SignalComputed)}}, append(
-			s.facts(),
+			append(s.facts(), s.trades.facts()...),
 			Fact{"config_changes", "Configuration changes", s.count(domain.ConfigChanged)},
 			Fact{"user_actions", "User actions", s.count(domain.UserAction, domain.UserLoggedIn)},
 			Fact{"anomalies", "Anomalies", s.count(domain.AnomalyDetected)},
 		)...),
 		Section{"By strategy"},
+	}
+	if s.ownerless {
+		blocks = append(blocks, Note{Text: "Events that name only their order are under its strategy for the first " + strconv.Itoa(maxOwners) + " orders; the rest is under (none named).", Tone: Notice})
+	}
+	return append(
+		blocks,
 		Table{Key: "strategies", Columns: strategyColumns(), Rows: listed(s.strategies.names(), s.strategyRow), Empty: "No strategy is named."},
 		Section{"Users"},
 		Table{Key: "users", Columns: []Column{{"user_id", "User", 10}, {"events", "Events", 5}, {"actions", "What they did", 40}}, Rows: listed(s.users.names(), s.userRow), Empty: "No user did anything that is recorded."},
 		Section{"Events by type"},
-		Table{Key: "types", Columns: []Column{{"event_type", "Event", 10}, {"events", "Events", 30}}, Rows: listed(slices.Sorted(maps.Keys(s.byType)), s.typeRow), Empty: "None."},
-	}
+		Table{Key: "types", Columns: []Column{{"event_type", "Event", 10}, {"events", "Events", 30}}, Rows: listed(slices.Sorted(maps.Keys(s.types)), s.typeRow), Empty: "None."},
+	)
 }
 
 func strategyColumns() []Column {
@@ -186,7 +224,7 @@ func (s *summary) strategyRow(name string) Row {
 		cmp.Or(name, "(none named)"), countsText(t.outcomes),
 		t.count(domain.RecommendationGenerated), t.count(domain.RecommendationSuppressed), t.count(domain.RiskRejected),
 		t.count(domain.OrderSubmitted), t.count(domain.OrderFilled), t.count(domain.OrderRejected), t.count(domain.OrderCancelled),
-		strconv.FormatInt(t.Fills, 10), t.Value.String(), t.averageSlippage(), t.Commission.String(), strconv.FormatInt(t.anomaly, 10),
+		strconv.FormatInt(t.fills, 10), t.value(), t.averageSlippage(), t.commission(), strconv.FormatInt(t.anomaly, 10),
 	}}
 	if t.anomaly > 0 {
 		row.Tone = Notice
@@ -200,7 +238,7 @@ func (s *summary) userRow(name string) Row {
 }
 
 func (s *summary) typeRow(t domain.EventType) Row {
-	return Row{Cells: []string{string(t), strconv.FormatInt(s.byType[t], 10)}}
+	return Row{Cells: []string{string(t), strconv.FormatInt(s.types[t], 10)}}
 }
 
 func countsText(counts map[string]int64) string {
@@ -220,13 +258,13 @@ type part struct {
 // lists are the events of a day that are worth a line each.
 func (s *source) lists(day filter.Filter) []part {
 	events := func(title, key, empty string, types ...string) part {
-		return part{title, Table{Key: key, Columns: eventColumns(), Rows: rows(s.events(typed(day, types...)), eventRow), Empty: empty}}
+		return part{title, Table{Key: key, Columns: eventColumns(), Rows: s.rows(s.events(typed(day, types...)), eventRow), Empty: empty}}
 	}
 	return []part{
 		events("Configuration changes", "config_changes", "No configuration was changed.", string(domain.ConfigChanged)),
 		events("Trading modes and circuit breakers", "modes", "No trading mode was changed, and no circuit breaker triggered.",
 			string(domain.TradingModeChanged), string(domain.CircuitBreakerTriggered)),
 		events("User actions", "user_actions", "No user action is recorded.", "user.*"),
-		{"Anomalies", Table{Key: "anomalies", Columns: findingColumns(), Rows: rows(s.events(typed(day, string(domain.AnomalyDetected))), findingRow), Empty: "No anomalies are recorded."}},
+		{"Anomalies", Table{Key: "anomalies", Columns: findingColumns(), Rows: s.rows(s.events(typed(day, string(domain.AnomalyDetected))), findingRow), Empty: "No anomalies are recorded."}},
 	}
 }

@@ -16,6 +16,8 @@ type Document struct {
 	UpTo     domain.Position // where the read models stood: later events are not in it
 	About    Facts           // what it is about, in the order in which it is shown
 	Contents iter.Seq2[Block, error]
+
+	proof *proof // of its events; nil says nothing
 }
 
 // Block is a part of a document: Section, Facts, Table, Timeline or Note.

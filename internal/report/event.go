@@ -9,9 +9,9 @@ import (
 )
 
 // eventColumns are those of a table of events. Together they have all that is recorded
-// of an event but its raw bytes, path and clock.
+// of an event but its raw bytes, path and clock, and where it is sealed.
 func eventColumns() []Column {
-	return []Column{
+	return append([]Column{
 		{"occurred_at", "Occurred at", 11},
 		{"recorded_at", "Recorded at", 11},
 		{"event_type", "Event", 11},
@@ -20,7 +20,7 @@ func eventColumns() []Column {
 		{"data", "Data", 30},
 		{"event_id", "Event id", 13},
 		{"stream", "Stream and revision", 11},
-	}
+	}, leafColumns()...)
 }
 
 func eventRow(e domain.Located) Row {

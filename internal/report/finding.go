@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -11,34 +12,22 @@ import (
 	"github.com/tradetrail/tradetrail/domain"
 )
 
-// finding is what a detector has recorded in an anomaly.detected event.
+// finding is what a detector has recorded in an anomaly.detected event, and what it
+// measured against which limit.
 type finding struct {
-	kind, rule, severity, explanation string
-	value, limit, unit                string
-	evidence                          []string
+	domain.Detection
+
+	value, limit, unit string
 }
 
-// readFinding takes what is there, and of the kind that is expected.
 func readFinding(e *domain.Event) finding {
 	d := readData(e)
-	f := finding{
-		kind: text(d["kind"]), rule: text(d["rule"]), severity: text(d["severity"]), explanation: text(d["explanation"]),
-		value: text(d["value"]), limit: text(d["limit"]), unit: text(d["unit"]),
-	}
-	var evidence []jsontext.Value
-	if json.Unmarshal(d["evidence"], &evidence) == nil {
-		for _, id := range evidence {
-			if id.Kind() == '"' {
-				f.evidence = append(f.evidence, text(id))
-			}
-		}
-	}
-	return f
+	return finding{domain.DetectionIn(e), text(d["value"]), text(d["limit"]), text(d["unit"])}
 }
 
 // tone says that what nobody has graded is worth a look.
 func (f finding) tone() Tone {
-	switch strings.ToLower(f.severity) {
+	switch strings.ToLower(f.Severity) {
 	case "info", "low":
 		return Notice
 	default:
@@ -46,11 +35,15 @@ func (f finding) tone() Tone {
 	}
 }
 
+// maxWhy is how many bytes of a sentence stand at each place that a finding is about;
+// the finding itself is told in full where it is listed.
+const maxWhy = 1 << 10
+
 // why is the finding in one sentence.
 func (f finding) why() string {
-	name := f.kind
+	name := f.Kind
 	if name == "" {
-		name = f.rule
+		name = f.Rule
 	}
 	if name == "" {
 		name = "anomaly"
@@ -58,53 +51,102 @@ func (f finding) why() string {
 	var b strings.Builder
 	b.WriteString("Anomaly ")
 	b.WriteString(name)
-	if f.severity != "" {
-		fmt.Fprintf(&b, " (%s)", f.severity)
+	if f.Severity != "" {
+		fmt.Fprintf(&b, " (%s)", f.Severity)
 	}
-	if f.explanation != "" {
-		b.WriteString(": " + f.explanation)
+	if f.Explanation != "" {
+		b.WriteString(": " + f.Explanation)
 	}
 	if f.value != "" && f.limit != "" {
 		fmt.Fprintf(&b, " [%s, limit %s %s]", f.value, f.limit, f.unit)
 	}
-	return b.String()
+	return cut(b.String(), maxWhy)
 }
 
 // findings are by the event that they are about. They are few, or else there are too
-// many to be shown twice: marking stops at maxMarked events, and the report says so.
+// many to be shown twice: marking stops at maxMarked places or maxMarkBytes of
+// sentences and ids, and the report says so.
 type findings struct {
-	by     map[string][]finding
+	by     map[string]*marks
 	marked int
+	bytes  int
 	full   bool
 }
 
-const maxMarked = 20_000
+// marks are what is said at one event: the first sentences, and how many more there are.
+type marks struct {
+	tone  Tone
+	notes []string
+	more  int
+}
+
+const (
+	maxMarked    = 20_000
+	maxMarkBytes = 8 << 20
+	maxNotes     = 8 // of one event
+)
 
 func (f *findings) add(one finding) {
 	if f.by == nil {
-		f.by = make(map[string][]finding)
+		f.by = make(map[string]*marks)
 	}
-	for _, id := range one.evidence {
-		if f.marked == maxMarked {
+	why, tone := one.why(), one.tone()
+	f.bytes += len(why)
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(one.Evidence))) {
+		if len(id) > domain.MaxIDBytes {
+			continue // no event has it
+		}
+		if f.marked == maxMarked || f.bytes > maxMarkBytes {
 			f.full = true
 			return
 		}
 		f.marked++
-		f.by[id] = append(f.by[id], one)
+		m := f.by[id]
+		if m == nil {
+			m = &marks{}
+			f.by[id] = m
+			f.bytes += len(id)
+		}
+		m.tone = max(m.tone, tone)
+		if len(m.notes) == maxNotes {
+			m.more++
+			continue
+		}
+		m.notes = append(m.notes, why)
 	}
 }
 
 // mark makes the row of an event stand out if a finding is about it.
 func (f *findings) mark(row Row, event string) Row {
-	for _, one := range f.by[event] {
-		row.Tone = max(row.Tone, one.tone())
-		row.Notes = append(row.Notes, one.why())
+	m := f.by[event]
+	if m == nil {
+		return row
+	}
+	row.Tone, row.Notes = max(row.Tone, m.tone), slices.Concat(row.Notes, m.notes)
+	if m.more > 0 {
+		row.Notes = append(row.Notes, strconv.Itoa(m.more)+" more")
 	}
 	return row
 }
 
+// tone is how much an event stands out.
+func (f *findings) tone(event string) Tone {
+	if m := f.by[event]; m != nil {
+		return m.tone
+	}
+	return Plain
+}
+
+// note says that not all is marked, and nothing when all is.
+func (f *findings) note() Block {
+	if !f.full {
+		return Facts{}
+	}
+	return Note{Text: "There are more findings than are marked below: " + strconv.Itoa(f.marked) + " places are.", Tone: Notice}
+}
+
 func findingColumns() []Column {
-	return []Column{
+	return append([]Column{
 		{"occurred_at", "Occurred at", 12},
 		{"severity", "Severity", 5},
 		{"kind", "Kind", 9},
@@ -115,14 +157,14 @@ func findingColumns() []Column {
 		{"limit", "Limit", 6},
 		{"unit", "Unit", 5},
 		{"evidence", "Evidence (event ids)", 18},
-	}
+	}, leafColumns()...)
 }
 
 func findingRow(e domain.Located) Row {
 	f := readFinding(e.Event)
 	return Row{
 		Cells: []string{
-			timeText(e.OccurredAt), f.severity, f.kind, f.rule, about(e.Event), f.explanation, f.value, f.limit, f.unit, strings.Join(f.evidence, " "),
+			timeText(e.OccurredAt), f.Severity, f.Kind, f.Rule, about(e.Event), f.Explanation, f.value, f.limit, f.unit, strings.Join(f.Evidence, " "),
 		},
 		Tone: f.tone(),
 	}

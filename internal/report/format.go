@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bufio"
 	"io"
 	"strings"
 
@@ -30,6 +31,14 @@ func ParseFormat(name string) (Format, error) {
 		}
 	}
 	return "", domain.Rejectf(domain.CodeInvalid, "format", "%.32q is none of pdf, html, csv, json and text", name)
+}
+
+// check takes what ParseFormat gives, letter by letter.
+func (f Format) check() error {
+	if known, err := ParseFormat(string(f)); err != nil || known == f {
+		return err
+	}
+	return domain.Rejectf(domain.CodeInvalid, "format", "%.32q is not in lower case", string(f))
 }
 
 // Media is the format's media type.
@@ -71,4 +80,11 @@ func (f Format) Write(w io.Writer, d Document) error {
 	default:
 		return writeText(w, d)
 	}
+}
+
+// failed is the error that ended a writer, asked for at each row: what nobody can be
+// given is not read any further.
+func failed(out *bufio.Writer) error {
+	_, err := out.Write(nil)
+	return err
 }

@@ -3,7 +3,6 @@ package report
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/tradetrail/tradetrail/domain"
@@ -12,7 +11,7 @@ import (
 
 // history is the report of an account, a strategy or a user: every event in the
 // window, in the order of the log.
-func history(ctx context.Context, v Views, r Request, now time.Time, seen func(int)) (Document, error) {
+func history(ctx context.Context, v Views, log Log, r Request, now time.Time, seen func(int)) (Document, error) {
 	from, to := r.window()
 	f := inWindow(filter.Filter{}, from, to)
 	switch r.Kind {
@@ -23,30 +22,32 @@ func history(ctx context.Context, v Views, r Request, now time.Time, seen func(i
 	default:
 		f.Users = []string{r.ID}
 	}
-	s, err := openSource(ctx, v, f, seen)
+	s, err := openSource(ctx, v, log, f, seen)
 	if err != nil {
 		return Document{}, err
 	}
-	d := Document{Title: fmt.Sprintf("History of %s %s", r.Kind, r.ID), Name: r.name(), Created: now, UpTo: s.upTo, About: r.about(now, s.upTo)}
+	d := Document{Title: fmt.Sprintf("History of %s %s", r.Kind, r.ID), Name: r.name(), Created: now, UpTo: s.upTo, About: append(r.about(now, s.upTo), s.proof.facts()...), proof: s.proof}
 	d.Contents = func(yield func(Block, error) bool) {
 		var marks findings
 		anomalies := Table{
 			Key: "anomalies", Columns: findingColumns(), Empty: "No anomalies are recorded in this window.",
-			Rows: rows(s.events(typed(f, string(domain.AnomalyDetected))), func(e domain.Located) Row {
+			Rows: s.rows(s.events(typed(f, string(domain.AnomalyDetected))), func(e domain.Located) Row {
 				marks.add(readFinding(e.Event))
 				return findingRow(e)
 			}),
 		}
 		var sums tally
+		var trades executions
 		events := Table{
 			Key: "events", Columns: eventColumns(), Empty: "Nothing is recorded in this window.",
-			Rows: rows(s.events(f), func(e domain.Located) Row {
+			Rows: s.rows(s.events(f), func(e domain.Located) Row {
+				sums.add(e.Event)
+				trades.add(e.Event, &sums)
 				if e.Type == domain.AnomalyDetected {
 					row := eventRow(e)
 					row.Tone = readFinding(e.Event).tone()
 					return row
 				}
-				sums.add(e.Event)
 				return marks.mark(eventRow(e), e.ID)
 			}),
 		}
@@ -54,15 +55,10 @@ func history(ctx context.Context, v Views, r Request, now time.Time, seen func(i
 			func() Block { return Section{"Anomalies"} },
 			func() Block { return anomalies },
 			func() Block { return Section{"Events"} },
-			func() Block {
-				if marks.full {
-					return Note{Text: "There are more findings than are marked below: " + strconv.Itoa(maxMarked) + " places are.", Tone: Notice}
-				}
-				return Facts{}
-			},
+			marks.note,
 			func() Block { return events },
 			func() Block { return Section{"Sums"} },
-			func() Block { return sums.facts() },
+			func() Block { return append(sums.facts(), trades.facts()...) },
 		} {
 			if !yield(block(), nil) {
 				return

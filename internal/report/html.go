@@ -111,6 +111,9 @@ func (h *htmlOutput) table(t Table) error {
 		for _, note := range row.Notes {
 			h.printf("<tr class=\"%s why\"><td></td><td colspan=\"%d\">%s</td></tr>\n", row.Tone, len(t.Columns), htmlText(note))
 		}
+		if err := failed(h.out); err != nil {
+			return err
+		}
 	}
 	if empty {
 		h.printf("<p>%s</p>\n", htmlText(t.Empty))

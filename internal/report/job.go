@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/internal/report/pdf"
 )
 
 // State is how far a job has come. Its values are part of the interfaces.
@@ -51,6 +52,7 @@ type Content interface {
 type job struct {
 	Job
 
+	proof pdf.Place // of the bundle in the file; zero without
 	owner string
 	path  string
 	over  chan struct{} // closed when it is

@@ -264,7 +264,7 @@ func (j *Jobs) work(ctx context.Context, one *job) {
 			j.log.WarnContext(ctx, "half a report was not removed", slog.String("path", one.path), slog.Any("error", err))
 		}
 	} else {
-		one.State, one.File, one.SHA256, one.EventID, one.Rows = Done, out.name, out.sha256, out.eventID, out.rows
+		one.State, one.File, one.SHA256, one.EventID, one.Rows, one.proof = Done, out.name, out.sha256, out.eventID, out.rows, out.proof
 	}
 	close(one.over)
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"io"
 	"strings"
 
@@ -119,7 +120,7 @@ func (j *jsonOutput) table(t Table) error {
 		for i, cell := range row.Cells {
 			out.Cells[columns[i]] = cell
 		}
-		if err := j.value(out); err != nil {
+		if err := cmp.Or(j.value(out), failed(j.out)); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/ingest"
 	"github.com/tradetrail/tradetrail/internal/authz"
+	"github.com/tradetrail/tradetrail/internal/report/pdf"
 )
 
 // Recorder is the door for events.
@@ -31,14 +32,26 @@ const recordSource = "report"
 // goroutines.
 type Maker struct {
 	views    Views
+	log      Log // nil in a process without one
 	recorder Recorder
 	now      func() time.Time
 }
 
 // NewMaker makes a maker; now is the clock that reports show.
-func NewMaker(v Views, recorder Recorder, now func() time.Time) *Maker {
-	return &Maker{v, recorder, now}
+func NewMaker(v Views, recorder Recorder, now func() time.Time, options ...MakerOption) *Maker {
+	m := &Maker{views: v, recorder: recorder, now: now}
+	for _, o := range options {
+		o(m)
+	}
+	return m
 }
+
+// MakerOption is one of NewMaker.
+type MakerOption func(*Maker)
+
+// WithLog makes reports show where their events are sealed, and seals PDFs. Without,
+// they say that this process has no transparency log.
+func WithLog(log Log) MakerOption { return func(m *Maker) { m.log = log } }
 
 // made is a report that was written and recorded.
 type made struct {
@@ -47,6 +60,7 @@ type made struct {
 	bytes   int64
 	rows    int64
 	eventID string
+	proof   pdf.Place // where the bundle stands in a PDF that is sealed
 }
 
 // progress hears how far a report is. Its methods are called by one goroutine.
@@ -58,7 +72,7 @@ type progress interface {
 // make writes a report for whoever ctx is of, and records that: without an error the
 // event is durable. id names the report and must not be used again for other bytes.
 func (m *Maker) make(ctx context.Context, id string, r Request, w io.Writer, p progress) (made, error) {
-	d, err := Make(ctx, m.views, r, m.now().UTC(), p.read)
+	d, err := Make(ctx, m.views, m.log, r, m.now().UTC(), p.read)
 	if err != nil {
 		return made{}, err
 	}
@@ -69,6 +83,7 @@ func (m *Maker) make(ctx context.Context, id string, r Request, w io.Writer, p p
 	if err := r.Format.Write(io.MultiWriter(w, sum, size), counted); err != nil {
 		return made{}, err
 	}
+	out.proof = d.proof.place
 	out.sha256, out.bytes = hex.EncodeToString(sum.Sum(nil)), size.bytes
 	out.eventID, err = m.record(ctx, id, r, d, out)
 	return out, err

@@ -3,8 +3,10 @@ package report_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -121,11 +123,56 @@ func created() time.Time { return time.Date(2026, 3, 3, 6, 0, 0, 0, time.UTC) }
 func written(t testing.TB, v report.Views, r report.Request) []byte {
 	t.Helper()
 	require.NoError(t, r.Check())
-	d, err := report.Make(t.Context(), v, r, created(), func(int) {})
+	d, err := report.Make(t.Context(), v, nil, r, created(), func(int) {})
 	require.NoError(t, err)
 	var out bytes.Buffer
 	require.NoError(t, r.Format.Write(&out, d))
 	return out.Bytes()
+}
+
+// parts are what a report has, as programs read it.
+type parts struct {
+	About    map[string]string `json:"about"`
+	Contents []struct {
+		Part   string            `json:"part"`
+		Values map[string]string `json:"values"`
+		Table  string            `json:"table"`
+		Rows   []tableRow        `json:"rows"`
+	} `json:"contents"`
+}
+
+func partsOf(t *testing.T, v report.Views, r report.Request) (p parts) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(written(t, v, as(r, report.JSON)), &p))
+	return p
+}
+
+// factsOf are all single values of a report.
+func factsOf(t *testing.T, v report.Views, r report.Request) map[string]string {
+	t.Helper()
+	p := partsOf(t, v, r)
+	facts := p.About
+	for _, part := range p.Contents {
+		maps.Copy(facts, part.Values)
+	}
+	return facts
+}
+
+type tableRow struct {
+	Cells map[string]string `json:"cells"`
+	Tone  string            `json:"tone"`
+	Notes []string          `json:"notes"`
+}
+
+func tableOf(t *testing.T, v report.Views, r report.Request, name string) []tableRow {
+	t.Helper()
+	for _, part := range partsOf(t, v, r).Contents {
+		if part.Table == name {
+			return part.Rows
+		}
+	}
+	require.Fail(t, "there is no table "+name)
+	return nil
 }
 
 // as is a request in another format.

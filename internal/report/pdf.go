@@ -67,7 +67,7 @@ func writePDF(w io.Writer, d Document) error {
 			return err
 		}
 	}
-	return writer.Close()
+	return d.proof.close(writer, d)
 }
 
 func joinedFacts(facts Facts) string {
@@ -266,7 +266,7 @@ func (p *pdfOutput) row(row Row, places []float64) {
 	}
 	for first := true; left > 0; first = false {
 		p.room(height)
-		now := min(left, int((p.y-pageMargin)/height))
+		now := min(left, max(1, int((p.y-pageMargin)/height))) // where one just fits, the quotient may be a hair less
 		if row.Tone != Plain {
 			p.page.Box(pageMargin, p.y-float64(now)*height, p.width, float64(now)*height, row.Tone.shade())
 			if first {

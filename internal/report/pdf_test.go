@@ -190,7 +190,7 @@ func BenchmarkAccountPDF(b *testing.B) {
 		runtime.ReadMemStats(&before)
 		peak := uint64(0)
 		rows := 0
-		d, err := report.Make(b.Context(), v, report.Request{Kind: report.Account, ID: "ACC", Format: report.PDF}, created(), func(n int) {
+		d, err := report.Make(b.Context(), v, nil, report.Request{Kind: report.Account, ID: "ACC", Format: report.PDF}, created(), func(n int) {
 			if rows += n; rows%(20*512) == 0 {
 				runtime.ReadMemStats(&after)
 				peak = max(peak, after.HeapInuse)
@@ -209,7 +209,7 @@ func BenchmarkChainPDF(b *testing.B) {
 	v := newMemory(desk()...)
 	b.ReportAllocs()
 	for b.Loop() {
-		d, err := report.Make(b.Context(), v, report.Request{Kind: report.Order, ID: "O-1", Format: report.PDF}, created(), func(int) {})
+		d, err := report.Make(b.Context(), v, nil, report.Request{Kind: report.Order, ID: "O-1", Format: report.PDF}, created(), func(int) {})
 		require.NoError(b, err)
 		require.NoError(b, report.PDF.Write(io.Discard, d))
 	}

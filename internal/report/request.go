@@ -35,7 +35,7 @@ type Request struct {
 
 // Check tells what is wrong with a request; errors are of class rejected.
 func (r Request) Check() error {
-	if _, err := ParseFormat(string(r.Format)); err != nil {
+	if err := r.Format.check(); err != nil {
 		return err
 	}
 	window := !r.From.IsZero() || !r.To.IsZero()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -17,12 +18,14 @@ import (
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/internal/authz"
 	"github.com/tradetrail/tradetrail/internal/backoff"
+	"github.com/tradetrail/tradetrail/internal/durable"
 	"github.com/tradetrail/tradetrail/projections/views"
 )
 
-// Plan says which reports are written to a folder by themselves.
+// Plan says which reports are written to a shelf by themselves.
 type Plan struct {
-	Dir     string         // empty: none are
+	Dir     string         // a folder; empty: there are none
+	Shelf   Shelf          // where they go; nil: into Dir, which else holds those under way
 	Daily   string         // cron expression of five fields; empty: no daily reports
 	Monthly string         // empty: no monthly ones
 	Zone    *time.Location // of the expressions; nil: UTC. The days and months themselves are UTC's
@@ -36,8 +39,7 @@ func (p Plan) Check() error {
 	}
 	_, dailyErr := parseCron("report-daily", p.Daily)
 	_, monthlyErr := parseCron("report-monthly", p.Monthly)
-	_, formatErr := ParseFormat(string(p.Format))
-	return errors.Join(dailyErr, monthlyErr, formatErr)
+	return errors.Join(dailyErr, monthlyErr, p.Format.check())
 }
 
 // parseCron reads five fields and nothing else that cron tables may have; nil: empty.
@@ -64,7 +66,7 @@ const (
 	maxMonths = 24
 )
 
-// Schedule writes the reports of a plan: exactly one file for each period, a daily audit
+// Schedule writes the reports of a plan: exactly one for each period, a daily audit
 // report for each UTC day and a compliance report for each month, when the first moment
 // of the cron expression behind the period's end has come. What a stopped server has
 // missed is written when it runs again.
@@ -74,6 +76,8 @@ type Schedule struct {
 	log     *slog.Logger
 	now     func() time.Time
 	look    time.Duration // how often is looked whether something is due
+	limits  Limits        // Bytes and Time of each report
+	shelf   Shelf
 	periods []periods
 }
 
@@ -82,7 +86,10 @@ func NewSchedule(plan Plan, maker *Maker, log *slog.Logger, now func() time.Time
 	if plan.Zone == nil {
 		plan.Zone = time.UTC
 	}
-	s := &Schedule{plan: plan, maker: maker, log: log, now: now, look: 20 * time.Second}
+	if plan.Shelf == nil {
+		plan.Shelf = &folder{dir: plan.Dir, link: os.Link}
+	}
+	s := &Schedule{plan: plan, maker: maker, log: log, now: now, look: 20 * time.Second, limits: DefaultLimits(), shelf: plan.Shelf}
 	for _, p := range []struct {
 		text string
 		periods
@@ -145,18 +152,24 @@ func (p periods) due(now, logBegan time.Time, zone *time.Location) []time.Time {
 	return due
 }
 
+// quietFailures is how often read models may be behind, as after a start, before that is
+// told.
+const quietFailures = 3
+
 // Run writes what is due, now and whenever something is, until ctx ends. What fails is
-// tried again.
+// tried again, and holds up nothing else.
 func (s *Schedule) Run(ctx context.Context) error {
 	s.tidy(ctx)
 	for failures := 0; ; {
-		wait := func() error { return pause(ctx, s.look) }
-		if err := s.write(authz.With(ctx, Service())); err != nil {
+		wait := func() error { return backoff.Pause(ctx, s.look) }
+		if errs := s.write(authz.With(ctx, Service())); len(errs) > 0 {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if domain.ClassOf(err) != domain.ClassTransient {
-				s.log.ErrorContext(ctx, "a scheduled report was not written; it is tried again", slog.Any("error", err))
+			for _, err := range errs {
+				if failures >= quietFailures || domain.ClassOf(err) != domain.ClassTransient {
+					s.log.ErrorContext(ctx, "a scheduled report was not written; it is tried again", slog.Any("error", err))
+				}
 			}
 			failures++
 			wait = func() error { return backoff.Wait(ctx, failures, time.Second, 5*time.Minute) }
@@ -179,73 +192,114 @@ func (s *Schedule) tidy(ctx context.Context) {
 	}
 }
 
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// write writes what is due and is not there.
-func (s *Schedule) write(ctx context.Context) error {
+// write writes what is due and is not there. The errors are one for each file.
+func (s *Schedule) write(ctx context.Context) (errs []error) {
 	if err := os.MkdirAll(s.plan.Dir, 0o750); err != nil {
-		return fmt.Errorf("making the folder of scheduled reports: %w", err)
+		return []error{fmt.Errorf("making the folder of scheduled reports: %w", err)}
+	}
+	if err := s.shelf.Ready(ctx); err != nil {
+		return []error{err}
 	}
 	first, err := s.maker.views.Search(ctx, views.Query{Limit: 1})
-	if err != nil || len(first.Events) == 0 {
-		return err // of an empty log there is nothing to say
+	if err != nil {
+		return []error{err}
+	}
+	if len(first.Events) == 0 {
+		return nil // there is nothing to say
 	}
 	for _, p := range s.periods {
 		for _, begin := range p.due(s.now(), first.Events[0].RecordedAt, s.plan.Zone) {
+			if ctx.Err() != nil {
+				return append(errs, ctx.Err())
+			}
 			if err := s.writeOne(ctx, p, begin); err != nil {
-				return err
+				errs = append(errs, err)
 			}
 		}
 	}
-	return nil
+	return errs
 }
 
-// writeOne writes one file. It appears when all is in it, on the disk, and recorded; a
-// file that is there is never written over, whoever wrote it.
+// writeOne writes one report. It is made, recorded and kept as a file of our own before
+// it is put onto the shelf: what can't be put there now has the same bytes the next time,
+// also after a restart.
 func (s *Schedule) writeOne(ctx context.Context, p periods, begin time.Time) error {
-	name, r := p.request(begin)
+	period, r := p.request(begin)
 	r.Format = s.plan.Format
-	path := filepath.Join(s.plan.Dir, name+r.Format.Extension())
-	if _, err := os.Stat(path); err == nil {
-		return nil
-	}
-	partial, err := os.CreateTemp(s.plan.Dir, "."+name+"-*.partial")
+	name := period + r.Format.Extension()
+	kept := filepath.Join(s.plan.Dir, "."+name+".recorded")
+	there, err := s.shelf.Has(ctx, name)
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+		return err
 	}
-	_, err = s.maker.make(ctx, name, r, partial, unheard{})
-	if err = cmp.Or(err, partial.Sync(), partial.Close()); err == nil {
-		err = os.Link(partial.Name(), path)
+	if there {
+		return removed(kept) // a crash may have left it
 	}
-	if removeErr := removed(partial.Name()); removeErr != nil {
-		s.log.WarnContext(ctx, "a partial report was not removed", slog.Any("error", removeErr))
+	if _, err := os.Stat(kept); err != nil {
+		if err := s.keep(ctx, period, r, kept); err != nil {
+			return fmt.Errorf("making %s: %w", name, err)
+		}
 	}
-	if errors.Is(err, fs.ErrExist) {
-		return nil // another process was faster
+	err = s.put(ctx, name, r.Format.Media(), kept)
+	if err != nil && !errors.Is(err, fs.ErrExist) { // another process was faster
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+	if err == nil {
+		s.log.InfoContext(ctx, "a scheduled report was written", slog.String("name", name))
 	}
-	s.log.InfoContext(ctx, "a scheduled report was written", slog.String("path", path))
-	return syncDir(s.plan.Dir)
+	return removed(kept)
 }
 
-// syncDir makes a new name in a folder durable.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
+// put is that of the shelf, within the limits.
+func (s *Schedule) put(ctx context.Context, name, media, path string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.limits.Time, errSlow)
+	defer cancel()
+	return s.shelf.Put(ctx, name, media, path)
+}
+
+// keep makes a report and records it. The file appears when all of it is on the disk.
+func (s *Schedule) keep(ctx context.Context, id string, r Request, path string) error {
+	partial, err := os.CreateTemp(s.plan.Dir, "."+id+"-*.partial")
 	if err != nil {
-		return fmt.Errorf("syncing %s: %w", path, err)
+		return err
 	}
-	return cmp.Or(dir.Sync(), dir.Close())
+	err = s.make(ctx, id, r, partial)
+	if err = cmp.Or(err, partial.Sync(), partial.Close()); err == nil {
+		err = os.Rename(partial.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, removed(partial.Name()))
+	}
+	return durable.SyncDir(s.plan.Dir)
+}
+
+// make is that of the maker, within the limits.
+func (s *Schedule) make(ctx context.Context, name string, r Request, w io.Writer) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.limits.Time, errSlow)
+	defer cancel()
+	defer func() {
+		if cause := recover(); cause != nil { // one report must not end the others
+			err = fmt.Errorf("panic: %v", cause)
+		}
+	}()
+	_, err = s.maker.make(ctx, name, r, &limited{w, s.limits.Bytes}, unheard{})
+	if err != nil && errors.Is(context.Cause(ctx), errSlow) {
+		return errSlow
+	}
+	return err
+}
+
+// limited is a file of the schedule that may not grow for ever.
+type limited struct {
+	w    io.Writer
+	left int64
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	if l.left -= int64(len(p)); l.left < 0 {
+		return 0, &domain.Error{Class: domain.ClassRejected, Code: domain.CodeTooLarge, Message: "the report is longer than a file may be"}
+	}
+	return l.w.Write(p)
 }
 
 // unheard is progress that nobody asks for.

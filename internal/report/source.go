@@ -27,17 +27,22 @@ type source struct {
 	ctx   context.Context //nolint:containedctx // of the one report, whose rows are read while they are written
 	views Views
 	upTo  domain.Position
+	proof *proof
 	seen  func(events int)
 }
 
 // openSource finds out where the read models stand. f is what the report reads: who
 // may not read it is told so before anything is written.
-func openSource(ctx context.Context, v Views, f filter.Filter, seen func(int)) (*source, error) {
+func openSource(ctx context.Context, v Views, log Log, f filter.Filter, seen func(int)) (*source, error) {
 	found, err := v.Search(ctx, views.Query{Filter: f, Limit: 1})
 	if err != nil {
 		return nil, err
 	}
-	return &source{ctx: ctx, views: v, upTo: found.UpTo, seen: seen}, nil
+	proof, err := openProof(ctx, log, found.UpTo)
+	if err != nil {
+		return nil, err
+	}
+	return &source{ctx: ctx, views: v, upTo: found.UpTo, proof: proof, seen: seen}, nil
 }
 
 // events are what a filter finds, in the order of the log.
@@ -68,18 +73,8 @@ func (s *source) events(f filter.Filter) iter.Seq2[domain.Located, error] {
 }
 
 // rows turns events into rows of a table.
-func rows(events iter.Seq2[domain.Located, error], row func(domain.Located) Row) iter.Seq2[Row, error] {
-	return func(yield func(Row, error) bool) {
-		for e, err := range events {
-			var r Row
-			if err == nil {
-				r = row(e)
-			}
-			if !yield(r, err) {
-				return
-			}
-		}
-	}
+func (s *source) rows(events iter.Seq2[domain.Located, error], row func(domain.Located) Row) iter.Seq2[Row, error] {
+	return rows(s.proof, events, eventAt, row)
 }
 
 func inWindow(f filter.Filter, from, to time.Time) filter.Filter {

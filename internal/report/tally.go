@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/shopspring/decimal"
@@ -13,57 +14,96 @@ import (
 )
 
 // tally are the counts and sums of events, of a window or of one strategy in it. Orders
-// are counted by their events: what was submitted twice is counted twice.
+// are counted by their events: what was submitted twice is counted twice. What is in the
+// sums of executions is decided by executions.
 type tally struct {
-	domain.Traded
-
 	events    int64
-	byType    map[domain.EventType]int64
-	slippage  domain.Decimal // in basis points, summed over
-	slipped   int64          // the fills that name it
-	weighted  domain.Decimal // slippage x value, over
-	slipValue domain.Decimal // the value of the fills that name price and slippage
+	byType    map[domain.EventType]int64 // of the known types
+	fills     int64
+	quantity  domain.Decimal
+	slippage  domain.Slippage
+	money     map[string]*money
+	unsummed  int64 // fills in more currencies than maxCurrencies
 	positions positionChanges
 }
+
+// money are sums in one currency.
+type money struct {
+	fills             int64
+	value, commission domain.Decimal
+	weighted          domain.Decimal // slippage x value, over
+	slipValue         domain.Decimal // the value of the fills that name price and slippage
+}
+
+// maxCurrencies is how many currencies have sums of their own; there is no sum of
+// several.
+const maxCurrencies = 50
 
 func (t *tally) add(e *domain.Event) {
 	if t.byType == nil {
 		t.byType = make(map[domain.EventType]int64)
 	}
 	t.events++
-	t.byType[e.Type]++
-	switch {
-	case e.Type.Family() == "position":
+	if e.Type.Known() {
+		t.byType[e.Type]++
+	}
+	if e.Type.Family() == "position" {
 		t.positions.add(e)
-		return
-	case e.Type != domain.OrderFilled && e.Type != domain.OrderPartiallyFilled:
-		return
-	}
-	fill, _ := domain.FillOf(e)
-	t.Add(fill)
-	bps, ok := slippageOf(e)
-	if !ok {
-		return
-	}
-	t.slipped++
-	t.slippage = t.slippage.Add(bps)
-	if fill.Quantity.Valid && fill.Price.Valid {
-		value := fill.Quantity.Decimal.Mul(fill.Price.Decimal)
-		t.slipValue = t.slipValue.Add(value)
-		t.weighted = t.weighted.Add(bps.Mul(value))
 	}
 }
 
-// slippageOf reads slippage_bps, or slippage, which is a fraction: 0.005 is 50 bps.
-func slippageOf(e *domain.Event) (domain.Decimal, bool) {
-	d := readData(e)
-	if bps, ok := number(d["slippage_bps"]); ok {
-		return bps, true
+// trade adds an execution, once or, to take it out, -1 times.
+func (t *tally) trade(one execution, times int64) {
+	n := decimal.NewFromInt(times)
+	t.fills += times
+	t.quantity = t.quantity.Add(n.Mul(one.Quantity.Decimal))
+	bps := one.slippage.Decimal
+	if one.slippage.Valid {
+		t.slippage.Add(bps, times)
 	}
-	if fraction, ok := number(d["slippage"]); ok {
-		return fraction.Shift(4), true
+	m := t.money[one.currency]
+	if m == nil {
+		if len(t.money) == maxCurrencies {
+			t.unsummed += times
+			return
+		}
+		if t.money == nil {
+			t.money = make(map[string]*money)
+		}
+		m = &money{}
+		t.money[one.currency] = m
 	}
-	return domain.Decimal{}, false
+	m.fills += times
+	m.commission = m.commission.Add(n.Mul(one.Commission.Decimal))
+	value := n.Mul(one.Quantity.Decimal).Mul(one.Price.Decimal) // 0 where one of them is not stated
+	m.value = m.value.Add(value)
+	if one.slippage.Valid {
+		m.slipValue = m.slipValue.Add(value)
+		m.weighted = m.weighted.Add(bps.Mul(value))
+	}
+}
+
+// amounts are sums by currency: "7", or "7 USD, 2 EUR", those without a currency first.
+func (t *tally) amounts(of func(*money) string) string {
+	var parts []string
+	for _, currency := range slices.Sorted(maps.Keys(t.money)) {
+		m := t.money[currency]
+		if amount := of(m); amount != "" && m.fills > 0 {
+			parts = append(parts, strings.TrimRight(amount+" "+currency, " "))
+		}
+	}
+	if t.unsummed > 0 {
+		parts = append(parts, strconv.FormatInt(t.unsummed, 10)+" executions in other currencies not summed")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (t *tally) value() string {
+	return cmp.Or(t.amounts(func(m *money) string { return m.value.String() }), "0")
+}
+
+func (t *tally) commission() string {
+	return cmp.Or(t.amounts(func(m *money) string { return m.commission.String() }), "0")
 }
 
 func number(v jsontext.Value) (domain.Decimal, bool) {
@@ -84,7 +124,12 @@ func quotient(sum, by domain.Decimal) string {
 	return sum.DivRound(by, averageDigits).String()
 }
 
-func (t *tally) averageSlippage() string { return quotient(t.slippage, decimal.NewFromInt(t.slipped)) }
+func (t *tally) averageSlippage() string {
+	if average := t.slippage.Average(); average.Valid {
+		return average.Decimal.String()
+	}
+	return ""
+}
 
 func (t *tally) count(types ...domain.EventType) string {
 	var n int64
@@ -96,7 +141,7 @@ func (t *tally) count(types ...domain.EventType) string {
 
 // cancelToFill is how many cancellations there are for each execution.
 func (t *tally) cancelToFill() string {
-	ratio := quotient(decimal.NewFromInt(t.byType[domain.OrderCancelled]), decimal.NewFromInt(t.Fills))
+	ratio := quotient(decimal.NewFromInt(t.byType[domain.OrderCancelled]), decimal.NewFromInt(t.fills))
 	return cmp.Or(ratio, "no executions")
 }
 
@@ -109,14 +154,14 @@ func (t *tally) facts() Facts {
 		{"orders_rejected", "Orders rejected", t.count(domain.OrderRejected)},
 		{"orders_cancelled", "Orders cancelled", t.count(domain.OrderCancelled)},
 		{"orders_replaced", "Orders replaced", t.count(domain.OrderReplaced)},
-		{"executions", "Executions (full and partial)", strconv.FormatInt(t.Fills, 10)},
+		{"executions", "Executions (full and partial)", strconv.FormatInt(t.fills, 10)},
 		{"cancel_to_fill", "Cancellations per execution", t.cancelToFill()},
-		{"quantity", "Quantity executed", t.Quantity.String()},
-		{"value", "Total value", t.Value.String()},
+		{"quantity", "Quantity executed", t.quantity.String()},
+		{"value", "Total value", t.value()},
 		{"slippage_bps", "Average slippage, bps", cmp.Or(t.averageSlippage(), "not recorded")},
-		{"slippage_bps_by_value", "Average slippage weighted by value, bps", cmp.Or(quotient(t.weighted, t.slipValue), "not recorded")},
-		{"slippage_fills", "Executions that name a slippage", strconv.FormatInt(t.slipped, 10)},
-		{"commission", "Total commission", t.Commission.String()},
+		{"slippage_bps_by_value", "Average slippage weighted by value, bps", cmp.Or(t.amounts(func(m *money) string { return quotient(m.weighted, m.slipValue) }), "not recorded")},
+		{"slippage_fills", "Executions that name a slippage", strconv.FormatInt(t.slippage.Fills, 10)},
+		{"commission", "Total commission", t.commission()},
 		{"long_increased", "Long positions increased", strconv.FormatInt(t.positions.longUp, 10)},
 		{"long_decreased", "Long positions decreased", strconv.FormatInt(t.positions.longDown, 10)},
 		{"short_increased", "Short positions increased", strconv.FormatInt(t.positions.shortUp, 10)},
@@ -153,13 +198,14 @@ func longOf(d domain.Decimal) domain.Decimal { return decimal.Max(d, decimal.Zer
 // that count short positions upwards say so by their side.
 func holdings(e *domain.Event) (before, after domain.Decimal, ok bool) {
 	d := readData(e)
-	if before, ok = number(d["quantity_before"]); ok {
-		after, ok = number(d["quantity_after"])
-	} else {
-		if before, ok = shares(d["previous"]); ok {
-			after, ok = shares(d["current"])
-		}
+	before, hadBefore := number(d["quantity_before"])
+	after, hasAfter := number(d["quantity_after"])
+	if !hadBefore && !hasAfter {
+		before, hadBefore = shares(d["previous"])
+		after, hasAfter = shares(d["current"])
 	}
+	// Before a position was opened there was none, nor is there after it was closed.
+	ok = (hadBefore || e.Type == domain.PositionOpened && hasAfter) && (hasAfter || e.Type == domain.PositionClosed)
 	if side := text(d["side"]); ok && (side == "short" || side == "SHORT") && !before.IsNegative() && !after.IsNegative() {
 		before, after = before.Neg(), after.Neg()
 	}

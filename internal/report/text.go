@@ -88,6 +88,9 @@ func (t *textOutput) table(table Table) error {
 		for _, note := range row.Notes {
 			t.line("   ^ %s", visible(note, nil))
 		}
+		if err := failed(t.out); err != nil {
+			return err
+		}
 	}
 	if empty {
 		t.line("%s", table.Empty)

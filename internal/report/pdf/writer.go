@@ -6,6 +6,7 @@ import (
 	"compress/zlib"
 	"crypto/sha256"
 	"fmt"
+	"hash"
 	"io"
 	"strconv"
 	"time"
@@ -45,6 +46,7 @@ const objectsOfFont = 6
 // Writer writes one document. It is for one goroutine. Close must be called.
 type Writer struct {
 	out     *bufio.Writer
+	sum     hash.Hash // of what was written
 	size    Size
 	about   Properties
 	faces   [faces]*typeface
@@ -56,6 +58,9 @@ type Writer struct {
 	offsets []int64 // of objects, by number-1
 	pages   []int   // their objects
 	err     error   // the first of writing
+
+	attachment Attachment
+	attached   int // its object, 0 without
 }
 
 // NewWriter begins a document whose pages are all of one size. It holds a page of it in
@@ -65,7 +70,8 @@ func NewWriter(w io.Writer, size Size, about Properties) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Writer{out: bufio.NewWriterSize(w, 64<<10), size: size, about: about, faces: all}
+	sum := sha256.New()
+	d := &Writer{out: bufio.NewWriterSize(io.MultiWriter(w, sum), 64<<10), sum: sum, size: size, about: about, faces: all}
 	d.packer, err = zlib.NewWriterLevel(&d.packed, zlib.BestSpeed)
 	if err != nil {
 		return nil, fmt.Errorf("making a compressor: %w", err)
@@ -111,7 +117,9 @@ func (d *Writer) endPage() {
 }
 
 // Close writes what is left, and returns the first error of all.
-func (d *Writer) Close() error {
+func (d *Writer) Close() error { return d.close(nil) }
+
+func (d *Writer) close(s *Seal) error {
 	if d.Pages() == 0 {
 		d.Page()
 	}
@@ -132,7 +140,7 @@ func (d *Writer) Close() error {
 		kids = fmt.Appendf(kids, "%d 0 R ", page)
 	}
 	d.object(pagesObject, "<< /Type /Pages /Count %d /Kids [%s] >>", len(d.pages), kids)
-	d.object(catalogObject, "<< /Type /Catalog /Pages %d 0 R /Lang %s /ViewerPreferences << /DisplayDocTitle true >> >>", pagesObject, hexString(d.about.Language))
+	d.object(catalogObject, "<< /Type /Catalog /Pages %d 0 R /Lang %s /ViewerPreferences << /DisplayDocTitle true >>%s >>", pagesObject, hexString(d.about.Language), d.associated())
 	created := d.about.Created.UTC().Format("D:20060102150405Z")
 	info := fmt.Sprintf("<< /Title %s /Subject %s /Creator %s /Producer %[3]s /CreationDate (%s) /ModDate (%[4]s) >>",
 		hexString(d.about.Title), hexString(d.about.Subject), hexString(d.about.Creator), created)
@@ -143,8 +151,10 @@ func (d *Writer) Close() error {
 		d.print("%010d 00000 n \n", offset)
 	}
 	id := sha256.Sum256([]byte(info))
-	d.print("trailer\n<< /Size %d /Root %d 0 R /Info %d 0 R /ID [<%x> <%[4]x>] >>\nstartxref\n%d\n%%%%EOF\n",
-		len(d.offsets)+1, catalogObject, infoObject, id[:16], start)
+	d.print("trailer\n<< /Size %d /Root %d 0 R /Info %d 0 R /ID [<%x> <%[4]x>] >>", len(d.offsets)+1, catalogObject, infoObject, id[:16])
+	if err := d.end(start, s); err != nil {
+		return err
+	}
 	if d.err == nil {
 		d.err = d.out.Flush()
 	}
@@ -204,6 +214,15 @@ func (d *Writer) print(format string, args ...any) {
 		return
 	}
 	n, err := fmt.Fprintf(d.out, format, args...)
+	d.written += int64(n)
+	d.err = err
+}
+
+func (d *Writer) bytes(b []byte) {
+	if d.err != nil {
+		return
+	}
+	n, err := d.out.Write(b)
 	d.written += int64(n)
 	d.err = err
 }
