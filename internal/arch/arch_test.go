@@ -25,24 +25,36 @@ var allowed = map[string][]string{
 	"eventstore":          {"domain", "internal/backoff"},
 	"eventstore/embedded": {"eventstore/internal/wire"}, // speaks the protocol; knows nothing of audit events
 	"eventstore/internal": {},
-	"ingest":              {"domain", "eventstore", "internal/backoff"},
-	"projections":         {"domain", "eventstore", "internal/backoff"},
-	"internal/authz":      {"domain", "ingest", "projections/views"},
-	"graph":               {"domain", "ingest", "projections/views", "internal/authz", "internal/backoff", "internal/report"},
-	"internal/rest":       {"domain", "ingest", "projections/views", "internal/authz", "internal/csvcell", "internal/report"},
-	"internal/report":     {"domain", "ingest", "projections/views", "internal/authz", "internal/backoff", "internal/csvcell"},
+	"ingest":              {"domain", "eventstore", "internal/backoff", "internal/route"},
+	"tlog":                {"domain", "eventstore", "internal/backoff", "internal/durable"},
+	"tlog/stamp":          {"domain"},
+	"tlog/verify":         {"domain", "tlog/stamp"}, // runs at the examiner's: no server, no Redis, no gRPC
+	"tlog/tiles":          {"domain", "tlog/verify"},
+	"projections":         {"domain", "eventstore", "internal/backoff", "internal/durable", "internal/route"},
+	"internal/authz":      {"domain", "ingest", "projections/views", "tlog"},
+	"graph":               {"domain", "ingest", "projections/views", "internal/authz", "internal/backoff", "internal/casework", "internal/report", "tlog"},
+	"internal/rest":       {"domain", "ingest", "projections/views", "internal/authz", "internal/casework", "internal/csvcell", "internal/report", "tlog"},
+	"internal/casework":   {"domain", "ingest", "projections/views", "internal/authz"},
+	"internal/report":     {"domain", "ingest", "projections/views", "internal/authz", "internal/backoff", "internal/csvcell", "internal/durable", "tlog/prove", "tlog/verify"},
 	"internal/csvcell":    {"domain"},
 	"internal/config":     {"domain"},
+	"internal/bucket":     {"domain"},
 	"internal/backoff":    {},
+	"internal/durable":    {},
+	"internal/route":      {},
 	"internal/obs":        {"domain"},
 	"internal/remote":     {"domain", "ingest", "internal/backoff"},
-	"client":              {"domain", "internal/backoff"}, // runs within trading systems
+	"client":              {"domain", "internal/backoff", "internal/durable"}, // runs within trading systems
 	"internal/agent":      {"domain", "client", "ingest"},
-	"internal/app":        {"domain", "eventstore", "ingest", "projections", "graph", "internal"},
-	"cmd/tradetrail":      {"domain", "client", "ingest", "internal"},
-	"deploy":              {},
-	"internal/arch":       {},
-	"internal/faulttest":  {}, // for tests only
+	"web":                 {}, // files
+	"internal/app":        {"domain", "eventstore", "ingest", "projections", "graph", "internal", "tlog", "web"},
+	"cmd/tradetrail":      {"domain", "client", "ingest", "internal", "tlog"},
+
+	"cmd/tradetrail-verify":      {"domain", "tlog/stamp", "tlog/verify", "tlog/tiles"},
+	"docs/examples/verifybundle": {}, // for strangers: the standard library alone
+	"deploy":                     {},
+	"internal/arch":              {},
+	"internal/faulttest":         {}, // for tests only
 }
 
 func TestImports_FlowDownhill(t *testing.T) {
@@ -76,6 +88,28 @@ func TestImports_FlowDownhill(t *testing.T) {
 	}
 	require.NoError(t, cmd.Wait())
 	assert.Greater(t, found, 10)
+}
+
+// What an examiner runs must be small enough to be read by one: nothing of the
+// server comes along, however far away it is imported.
+func TestVerifier_BringsNoServerAlong(t *testing.T) {
+	for of, denied := range map[string][]string{
+		"cmd/tradetrail-verify": {
+			"google.golang.org/grpc", "github.com/redis/", "github.com/EventStore/", "github.com/cockroachdb/", "go.opentelemetry.io/", "k8s.io/",
+			"github.com/transparency-dev/tessera/storage", "github.com/prometheus/", module + "eventstore", module + "projections", module + "internal",
+		},
+		"docs/examples/verifybundle": {"github.com/", "golang.org/x/"},
+	} {
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", module+of).Output()
+		require.NoError(t, err)
+		packages := strings.Fields(string(out))
+		require.Contains(t, packages, module+of)
+		for _, p := range packages[:len(packages)-1] {
+			for _, prefix := range denied {
+				assert.False(t, strings.HasPrefix(p, prefix), "%s brings %s along", of, p)
+			}
+		}
+	}
 }
 
 // ruleOf finds the longest listed folder that a package stands in.

@@ -41,11 +41,12 @@ const (
 	Read    Action = "read"
 	Record  Action = "record"
 	Operate Action = "operate" // rebuild, replay, back up
+	Judge   Action = "judge"   // acknowledge, assign, comment and dismiss anomalies
 )
 
 // Resource is what an action is about: a kind (order, account, strategy, user,
-// instrument, entity (TYPE:ID), events, daily, latencies, projections, source, eventstore) and,
-// unless it is all of that kind, an ID.
+// instrument, entity (TYPE:ID), anomaly, events, daily, latencies, projections, source,
+// eventstore) and, unless it is all of that kind, an ID.
 type Resource struct{ Kind, ID string }
 
 func (r Resource) String() string {

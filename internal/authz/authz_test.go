@@ -27,7 +27,7 @@ func (n *nobody) Decide(_ context.Context, _ authz.Principal, do authz.Action, o
 func TestGuards_AskBeforeAnything(t *testing.T) {
 	harmless := map[string]bool{"Names": true, "Now": true, "Await": true, "Available": true}
 	policy := &nobody{}
-	for _, guard := range []any{authz.NewViews(nil, policy), authz.NewRecorder(nil, policy)} {
+	for _, guard := range []any{authz.NewViews(nil, policy), authz.NewRecorder(nil, policy), authz.NewProofs(nil, policy)} {
 		value := reflect.ValueOf(guard)
 		for method := range value.Type().Methods() {
 			if harmless[method.Name] {

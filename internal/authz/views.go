@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/domain/filter"
 	"github.com/tradetrail/tradetrail/projections/views"
 )
 
@@ -39,7 +40,7 @@ func owned(kind, id string) Resource {
 	case views.Chains:
 		ref, name, _ := strings.Cut(id, ":")
 		return Resource{ref, name}
-	case views.Search: // the events of a type, whoever they belong to
+	case views.Search, views.Anomalies: // the events of a type, or what is done about anomalies, whoever they belong to
 		return Resource{"events", ""}
 	default:
 		return Resource{"entity", id}
@@ -123,6 +124,14 @@ func (v *Views) FollowChain(ctx context.Context, order string, after *domain.Pos
 	return v.set.FollowChain(ctx, order, after)
 }
 
+// FollowFound is that of views.Set; whoever may search may follow.
+func (v *Views) FollowFound(ctx context.Context, f filter.Filter, after *domain.Position) (iter.Seq2[domain.Located, error], error) {
+	if err := v.checkSearch(ctx, views.Query{Filter: f}); err != nil {
+		return nil, err
+	}
+	return v.set.FollowFound(ctx, f, after)
+}
+
 // Search is that of views.Set. Whoever may read all that a search is limited to by
 // one of its dimensions, say its accounts, may do it; without such a limit it is
 // about all events.
@@ -131,6 +140,31 @@ func (v *Views) Search(ctx context.Context, q views.Query) (views.Found, error) 
 		return views.Found{}, err
 	}
 	return v.set.Search(ctx, q)
+}
+
+// SearchAnomalies is that of views.Set, for whoever may do its Search.
+func (v *Views) SearchAnomalies(ctx context.Context, q views.AnomalyQuery) (views.FoundAnomalies, error) {
+	if err := v.checkSearch(ctx, q.Query); err != nil {
+		return views.FoundAnomalies{}, err
+	}
+	return v.set.SearchAnomalies(ctx, q)
+}
+
+// Heatmap is that of views.Set, for whoever may search for what it counts.
+func (v *Views) Heatmap(ctx context.Context, q views.HeatmapQuery) (views.Heatmap, error) {
+	if err := v.checkSearch(ctx, q.Of.Query); err != nil {
+		return views.Heatmap{}, err
+	}
+	return v.set.Heatmap(ctx, q)
+}
+
+// Anomaly is that of views.Set.
+func (v *Views) Anomaly(ctx context.Context, id string) (views.AnomalyRecord, bool, error) {
+	kind, key := views.Entity(domain.KindAnomaly, id)
+	if err := Check(ctx, v.policy, Read, owned(kind, key)); err != nil {
+		return views.AnomalyRecord{}, false, err
+	}
+	return v.set.Anomaly(ctx, id)
 }
 
 func (v *Views) checkSearch(ctx context.Context, q views.Query) error {

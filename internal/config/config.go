@@ -45,6 +45,10 @@ type Config struct {
 	// ReportDir is a folder to which reports are written by themselves
 	// (TRADETRAIL_REPORT_DIR); empty: none are.
 	ReportDir string
+	// ReportBucket is a bucket of an object store to which they are written instead
+	// (TRADETRAIL_REPORT_BUCKET), s3://BUCKET/PREFIX?endpoint=URL&region=NAME, see
+	// docs/reports.md. Credentials are never in it.
+	ReportBucket string
 	// ReportDaily is the cron expression after which the report of the UTC day before is
 	// written (TRADETRAIL_REPORT_DAILY), ReportMonthly that for the month before
 	// (TRADETRAIL_REPORT_MONTHLY); empty: it is not.
@@ -54,6 +58,37 @@ type Config struct {
 	ReportZone string
 	// ReportFormat is pdf, html, csv, json or text (TRADETRAIL_REPORT_FORMAT).
 	ReportFormat string
+	// Detect has rules judge the log, and records what they find; true unless
+	// TRADETRAIL_DETECT=false.
+	Detect bool
+	// Rules is the file of the rules (TRADETRAIL_RULES); empty: those that come along.
+	// See docs/rules.md.
+	Rules string
+	// TLog says whether this process writes a transparency log (TRADETRAIL_TLOG): true,
+	// false, auto, which is true with the embedded event store, or read: show what is
+	// sealed, seal nothing. Several processes on one event store need one log: with a
+	// real server it is asked for.
+	TLog string
+	// TLogDir is the folder of the log (TRADETRAIL_TLOG_DIR); empty is tlog in DataDir.
+	TLogDir string
+	// LogKey is the file of the private key that signs checkpoints (TRADETRAIL_LOG_KEY);
+	// empty is keys/log.key in DataDir, which the first start makes.
+	LogKey string
+	// LogOrigin is the name of a log that the first start makes (TRADETRAIL_LOG_ORIGIN);
+	// empty is tradetrail.local/ and a random name.
+	LogOrigin string
+	// WitnessPolicy is a file that says who cosigns checkpoints
+	// (TRADETRAIL_WITNESS_POLICY), in the format of https://c2sp.org/tlog-policy; empty: nobody.
+	WitnessPolicy string
+	// TSAURL is a time-stamping authority (RFC 3161) that is asked for timestamps of
+	// checkpoints (TRADETRAIL_TSA_URL); empty: none is. It may hold credentials: prefer
+	// the environment.
+	TSAURL string
+	// TSARoots is a file of the root certificates that its tokens must lead to, in PEM
+	// (TRADETRAIL_TSA_ROOTS).
+	TSARoots string
+	// TSAEvery is how often the newest checkpoint is timestamped (TRADETRAIL_TSA_EVERY).
+	TSAEvery time.Duration
 	// Demo plays a simulated trading day (TRADETRAIL_DEMO=true).
 	Demo bool
 	// LogLevel is debug, info, warn or error (TRADETRAIL_LOG_LEVEL).
@@ -65,7 +100,7 @@ type Config struct {
 // Default is the complete configuration of a first start.
 func Default() Config {
 	return Config{
-		Listen: "127.0.0.1:8080", DataDir: "data", LogLevel: "info",
+		Listen: "127.0.0.1:8080", DataDir: "data", LogLevel: "info", Detect: true, TLog: TLogAuto, TSAEvery: time.Hour,
 		ReportDaily: "10 0 * * *", ReportMonthly: "30 0 1 * *", ReportZone: "UTC", ReportFormat: "pdf",
 	}
 }
@@ -84,12 +119,21 @@ func FromEnvironment(lookup func(string) (string, bool)) Config {
 		{"TRADETRAIL_EVENTSTORE_LISTEN", &c.EventStoreListen},
 		{"TRADETRAIL_REDIS", &c.Redis},
 		{"TRADETRAIL_SOURCES", &c.Sources},
+		{"TRADETRAIL_RULES", &c.Rules},
 		{"TRADETRAIL_REPORT_DIR", &c.ReportDir},
+		{"TRADETRAIL_REPORT_BUCKET", &c.ReportBucket},
 		{"TRADETRAIL_REPORT_DAILY", &c.ReportDaily},
 		{"TRADETRAIL_REPORT_MONTHLY", &c.ReportMonthly},
 		{"TRADETRAIL_REPORT_ZONE", &c.ReportZone},
 		{"TRADETRAIL_REPORT_FORMAT", &c.ReportFormat},
 		{"TRADETRAIL_LOG_LEVEL", &c.LogLevel},
+		{"TRADETRAIL_TLOG", &c.TLog},
+		{"TRADETRAIL_TLOG_DIR", &c.TLogDir},
+		{"TRADETRAIL_LOG_KEY", &c.LogKey},
+		{"TRADETRAIL_LOG_ORIGIN", &c.LogOrigin},
+		{"TRADETRAIL_WITNESS_POLICY", &c.WitnessPolicy},
+		{"TRADETRAIL_TSA_URL", &c.TSAURL},
+		{"TRADETRAIL_TSA_ROOTS", &c.TSARoots},
 	} {
 		if value, ok := lookup(s.name); ok {
 			*s.target = value
@@ -98,12 +142,18 @@ func FromEnvironment(lookup func(string) (string, bool)) Config {
 	for _, b := range []struct {
 		name   string
 		target *bool
-	}{{"TRADETRAIL_INSECURE_LISTEN", &c.InsecureListen}, {"TRADETRAIL_DEMO", &c.Demo}} {
+	}{{"TRADETRAIL_INSECURE_LISTEN", &c.InsecureListen}, {"TRADETRAIL_DEMO", &c.Demo}, {"TRADETRAIL_DETECT", &c.Detect}} {
 		if value, ok := lookup(b.name); ok {
 			var err error
 			if *b.target, err = strconv.ParseBool(value); err != nil {
 				c.unreadable = append(c.unreadable, domain.Rejectf(domain.CodeInvalid, b.name, "%.50q is neither true nor false", value))
 			}
+		}
+	}
+	if value, ok := lookup("TRADETRAIL_TSA_EVERY"); ok {
+		var err error
+		if c.TSAEvery, err = time.ParseDuration(value); err != nil {
+			c.unreadable = append(c.unreadable, domain.Rejectf(domain.CodeInvalid, "TRADETRAIL_TSA_EVERY", "%.50q is not a length of time such as 1h or 15m", value))
 		}
 	}
 	if value, ok := lookup("TRADETRAIL_KEEP"); ok {
@@ -190,7 +240,10 @@ func (c Config) Validate() error {
 	if c.EventStore == "" && c.DataDir == "" {
 		problems = append(problems, domain.Rejectf(domain.CodeMissing, "data-dir", "the embedded event store needs a directory"))
 	}
-	return errors.Join(append(problems, c.validateEventStoreListen())...)
+	if c.ReportDir != "" && c.ReportBucket != "" {
+		problems = append(problems, domain.Rejectf(domain.CodeInvalid, "report-bucket", "reports are written to a folder or to a bucket: name one of them"))
+	}
+	return errors.Join(append(problems, c.validateEventStoreListen(), c.validateTLog())...)
 }
 
 func (c Config) validateEventStoreListen() error {

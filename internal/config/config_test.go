@@ -30,15 +30,19 @@ func TestFromEnvironment(t *testing.T) {
 		"TRADETRAIL_LISTEN": "0.0.0.0:1", "TRADETRAIL_DATA_DIR": "/d", "TRADETRAIL_EVENTSTORE": "esdb://h", "TRADETRAIL_REDIS": "redis://h",
 		"TRADETRAIL_EVENTSTORE_LISTEN": "127.0.0.1:2113",
 		"TRADETRAIL_REPORT_DIR":        "/r", "TRADETRAIL_REPORT_DAILY": "1 2 * * *", "TRADETRAIL_REPORT_MONTHLY": "", "TRADETRAIL_REPORT_ZONE": "Europe/Paris", "TRADETRAIL_REPORT_FORMAT": "csv",
-		"TRADETRAIL_LOG_LEVEL": "debug", "TRADETRAIL_INSECURE_LISTEN": "true", "TRADETRAIL_DEMO": "1", "TRADETRAIL_OTHER": "x", "TRADETRAIL_KEEP": "90d",
+		"TRADETRAIL_TSA_URL": "https://tsa.example", "TRADETRAIL_TSA_ROOTS": "/roots.pem", "TRADETRAIL_TSA_EVERY": "15m", "TRADETRAIL_REPORT_BUCKET": "s3://b",
+		"TRADETRAIL_LOG_LEVEL": "debug", "TRADETRAIL_INSECURE_LISTEN": "true", "TRADETRAIL_DEMO": "1", "TRADETRAIL_DETECT": "false", "TRADETRAIL_RULES": "/r", "TRADETRAIL_OTHER": "x", "TRADETRAIL_KEEP": "90d",
 	}))
 	assert.Equal(t, config.Config{
-		Listen: "0.0.0.0:1", DataDir: "/d", EventStore: "esdb://h", EventStoreListen: "127.0.0.1:2113", Redis: "redis://h", LogLevel: "debug", InsecureListen: true, Demo: true, Keep: 90 * 24 * time.Hour,
+		Listen: "0.0.0.0:1", DataDir: "/d", EventStore: "esdb://h", EventStoreListen: "127.0.0.1:2113", Redis: "redis://h", LogLevel: "debug", TLog: config.TLogAuto, InsecureListen: true, Demo: true, Rules: "/r", Keep: 90 * 24 * time.Hour,
 		ReportDir: "/r", ReportDaily: "1 2 * * *", ReportZone: "Europe/Paris", ReportFormat: "csv",
+		TSAURL: "https://tsa.example", TSARoots: "/roots.pem", TSAEvery: 15 * time.Minute, ReportBucket: "s3://b",
 	}, c)
 	require.ErrorContains(t, c.Validate(), "is for the embedded event store")
 
-	for _, name := range []string{"TRADETRAIL_DEMO", "TRADETRAIL_INSECURE_LISTEN"} {
+	c = config.FromEnvironment(lookup(map[string]string{"TRADETRAIL_TSA_EVERY": "often"}))
+	require.ErrorContains(t, c.Validate(), "TRADETRAIL_TSA_EVERY")
+	for _, name := range []string{"TRADETRAIL_DEMO", "TRADETRAIL_INSECURE_LISTEN", "TRADETRAIL_DETECT"} {
 		c = config.FromEnvironment(lookup(map[string]string{name: "yes please"}))
 		require.ErrorContains(t, c.Validate(), name, "a typing error is not a no")
 		assert.False(t, c.Demo || c.InsecureListen)
@@ -99,6 +103,12 @@ func TestValidate(t *testing.T) {
 		{"nothing", func(c *config.Config) { c.Listen = "" }, []string{"listen"}},
 		{"no port, and said so", func(c *config.Config) { c.Listen, c.InsecureListen = "127.0.0.1", true }, []string{"listen"}},
 		{"no directory", func(c *config.Config) { c.DataDir = "" }, []string{"data-dir"}},
+		{"reports to a folder and to a bucket", func(c *config.Config) { c.ReportDir, c.ReportBucket = "reports", "s3://reports" }, []string{"report-bucket"}},
+		{"an authority", func(c *config.Config) { c.TSAURL, c.TSARoots = "https://tsa.example", "roots.pem" }, nil},
+		{"an authority without roots", func(c *config.Config) { c.TSAURL = "https://tsa.example" }, []string{"tsa-roots"}},
+		{"an authority asked all the time", func(c *config.Config) {
+			c.TSAURL, c.TSARoots, c.TSAEvery = "https://tsa.example", "roots.pem", time.Second
+		}, []string{"tsa-every"}},
 		{"no directory, but a server", func(c *config.Config) { c.DataDir, c.EventStore = "", "esdb://h" }, nil},
 		{"clients of the event store", func(c *config.Config) { c.EventStoreListen = "127.0.0.1:2113" }, nil},
 		{"clients of the event store by IPv6", func(c *config.Config) { c.EventStoreListen = "[::1]:0" }, nil},
