@@ -3,81 +3,49 @@ package graph
 import (
 	"cmp"
 	"context"
-	"encoding/json"
+	"errors"
 	"iter"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/domain/filter"
 	"github.com/tradetrail/tradetrail/graph/model"
+	"github.com/tradetrail/tradetrail/internal/backoff"
+	"github.com/tradetrail/tradetrail/internal/casework"
 	"github.com/tradetrail/tradetrail/projections/views"
 )
 
-// finding is what a detector records in data.
-type finding struct {
-	kind, rule, severity, explanation *string
-	evidence                          []string
+// anomalyNow is an anomaly as it is now.
+func (r *Resolver) anomalyNow(of views.AnomalyRecord) *model.Anomaly {
+	return anomalyOf(r.event(of.Detected), domain.DetectionIn(of.Detected.Event), of.State)
 }
 
-// parseFinding takes what is there, and of the kind that is expected.
-func parseFinding(e *domain.Event) finding {
-	out := finding{evidence: []string{}}
-	var data map[string]json.RawMessage
-	if len(e.Data) == 0 || json.Unmarshal(e.Data, &data) != nil {
-		return out
-	}
-	for name, target := range map[string]**string{"kind": &out.kind, "rule": &out.rule, "severity": &out.severity, "explanation": &out.explanation} {
-		var text *string
-		if json.Unmarshal(data[name], &text) == nil {
-			*target = text
-		}
-	}
-	var evidence []any
-	if json.Unmarshal(data["evidence"], &evidence) == nil {
-		for _, id := range evidence {
-			if text, ok := id.(string); ok {
-				out.evidence = append(out.evidence, text)
-			}
-		}
-	}
-	return out
-}
-
-func toAnomaly(e domain.Located) *model.Anomaly { return anomalyOf(toEvent(e), parseFinding(e.Event)) }
-
-func anomalyOf(event *model.AuditEvent, f finding) *model.Anomaly {
+func anomalyOf(event *model.AuditEvent, d domain.Detection, state domain.Anomaly) *model.Anomaly {
 	return &model.Anomaly{
-		Cursor: event.Position, Event: event, Kind: f.kind, Rule: f.rule, Severity: f.severity, Explanation: f.explanation, Evidence: f.evidence,
+		Cursor: event.Position, Event: event, ID: state.ID,
+		Kind: optional(d.Kind), Rule: optional(d.Rule), Severity: optional(d.Severity), Explanation: optional(d.Explanation), Evidence: d.Evidence,
 		OrderID: event.OrderID, AccountID: event.AccountID, StrategyID: event.StrategyID, UserID: event.UserID,
 		Ticker: event.Ticker, OccurredAt: event.OccurredAt,
+		Status: model.AnomalyStatus(state.Status), Assignee: optional(state.Assignee), Comments: int(state.Comments), Reason: optional(state.Reason),
+		AcknowledgedBy: optional(state.Acknowledged.By), AcknowledgedAt: optionalTime(state.Acknowledged.At),
+		DismissedBy: optional(state.Dismissed.By), DismissedAt: optionalTime(state.Dismissed.At),
 	}
 }
 
 // maxNamed is how many kinds, rules or severities a filter names.
 const maxNamed = 100
 
-// named are the kinds, rules and severities that somebody wants; an empty list
-// wants all.
-type named struct{ kinds, rules, severities []string }
-
-func (n named) all() bool { return len(n.kinds)+len(n.rules)+len(n.severities) == 0 }
-
-func (n named) wants(f finding) bool {
-	has := func(list []string, value *string) bool {
-		return len(list) == 0 || value != nil && slices.Contains(list, *value)
-	}
-	return has(n.kinds, f.kind) && has(n.rules, f.rule) && has(n.severities, f.severity)
-}
-
-// anomalyFilter is a filter for the events of anomalies, and what it can't say.
-func anomalyFilter(input *model.AnomalyFilter) (filter.Filter, named, error) {
-	f := filter.Filter{Types: []string{string(domain.AnomalyDetected)}}
+// anomalyQuery reads which anomalies are asked for.
+func anomalyQuery(input *model.AnomalyFilter) (views.AnomalyQuery, error) {
+	q := views.AnomalyQuery{Query: views.Query{Filter: filter.Filter{Types: []string{string(domain.AnomalyDetected)}}}}
 	if input == nil {
-		return f, named{}, nil
+		return q, nil
 	}
+	if err := checkAnomalyFilter(input); err != nil {
+		return views.AnomalyQuery{}, err
+	}
+	f := &q.Filter
 	f.Accounts, f.Strategies, f.Users, f.Tickers, f.Orders = input.Accounts, input.Strategies, input.Users, input.Tickers, input.Orders
 	if input.After != nil {
 		f.After = *input.After
@@ -89,63 +57,18 @@ func anomalyFilter(input *model.AnomalyFilter) (filter.Filter, named, error) {
 		f.Expression = *input.Expression
 	}
 	if _, err := f.Compile(); err != nil {
-		return filter.Filter{}, named{}, inFilter(err)
+		return views.AnomalyQuery{}, inFilter(err)
 	}
-	for field, list := range map[string][]string{"kinds": input.Kinds, "rules": input.Rules, "severities": input.Severities} {
+	q.Kinds, q.Rules, q.Severities = input.Kinds, input.Rules, input.Severities
+	for field, list := range map[string][]string{"kinds": q.Kinds, "rules": q.Rules, "severities": q.Severities} {
 		if len(list) > maxNamed {
-			return filter.Filter{}, named{}, domain.Rejectf(domain.CodeInvalid, "filter."+field, "at most %d values", maxNamed)
+			return views.AnomalyQuery{}, domain.Rejectf(domain.CodeInvalid, "filter."+field, "at most %d values", maxNamed)
 		}
 	}
-	return f, named{input.Kinds, input.Rules, input.Severities}, nil
-}
-
-// scan gives a search's events to take, until it has no room, in as many searches
-// as may be examined by one. The answer has none of them.
-func (r *Resolver) scan(ctx context.Context, query views.Query, take func(domain.Located) bool) (views.Found, error) {
-	var out views.Found
-	for query.Limit = max(query.Limit, 1); ; query.Limit = views.MaxPage {
-		found, err := r.views.Search(ctx, query)
-		if err != nil {
-			return views.Found{}, inFilter(err)
-		}
-		out.Examined += found.Examined
-		out.Archived += found.Archived
-		out.Failed += found.Failed
-		out.Failure = cmp.Or(out.Failure, found.Failure)
-		for _, e := range found.Events {
-			if !take(e) {
-				out.More = true
-				return out, nil
-			}
-			out.Reached = e.Position
-		}
-		out.More, out.Reached = found.More, found.Reached
-		if !found.More || out.Examined >= views.MaxExamined || found.Reached.IsZero() {
-			return out, nil
-		}
-		query.After = found.Reached
+	for _, status := range input.Statuses {
+		q.Statuses = append(q.Statuses, domain.AnomalyStatus(status))
 	}
-}
-
-// findNamed is Search for what a filter can't say.
-func (r *Resolver) findNamed(ctx context.Context, query views.Query, n named) (views.Found, error) {
-	if n.all() {
-		found, err := r.views.Search(ctx, query)
-		return found, inFilter(err)
-	}
-	var events []domain.Located
-	found, err := r.scan(ctx, query, func(e domain.Located) bool {
-		if !n.wants(parseFinding(e.Event)) {
-			return true
-		}
-		if len(events) == query.Limit {
-			return false
-		}
-		events = append(events, e)
-		return true
-	})
-	found.Events = events
-	return found, err
+	return q, nil
 }
 
 // anomalies answers the query of that name.
@@ -153,11 +76,11 @@ func (r *Resolver) anomalies(ctx context.Context, input *model.AnomalyFilter, ar
 	if err := args.check(); err != nil {
 		return nil, err
 	}
-	f, names, err := anomalyFilter(input)
+	query, err := anomalyQuery(input)
 	if err != nil {
 		return nil, err
 	}
-	query := views.Query{Filter: f, Limit: defaultPage}
+	query.Limit = defaultPage
 	if args.first != nil {
 		query.Limit = *args.first
 	}
@@ -168,95 +91,107 @@ func (r *Resolver) anomalies(ctx context.Context, input *model.AnomalyFilter, ar
 	if after != nil {
 		query.After = *after
 	}
-	found, err := r.findNamed(ctx, query, names)
+	found, err := r.views.SearchAnomalies(ctx, query)
 	if err != nil {
-		return nil, err
+		return nil, inFilter(err)
 	}
-	page := toFound(found, query)
+	page := r.found(found.Found, query.Query)
 	out := &model.AnomalyConnection{
 		Edges: []*model.AnomalyEdge{}, PageInfo: page.PageInfo,
 		TotalCount: page.TotalCount, Examined: page.Examined, Failed: page.Failed, Failure: page.Failure,
 	}
 	for i, edge := range page.Edges {
-		out.Edges = append(out.Edges, &model.AnomalyEdge{Cursor: edge.Cursor, Node: anomalyOf(edge.Node, parseFinding(found.Events[i].Event))})
+		node := anomalyOf(edge.Node, domain.DetectionIn(found.Events[i].Event), found.States[i])
+		out.Edges = append(out.Edges, &model.AnomalyEdge{Cursor: edge.Cursor, Node: node})
 	}
 	return out, nil
 }
 
-// The bounds of a heatmap.
-const (
-	defaultBucket = time.Hour
-	maxBuckets    = 1000
-)
-
-// cell is a place in a heatmap.
-type cell struct {
-	bucket         int
-	kind, severity string
+// anomaly answers the query of that name.
+func (r *Resolver) anomaly(ctx context.Context, id string) (*model.Anomaly, error) {
+	found, ok, err := r.views.Anomaly(ctx, id)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return r.anomalyNow(found), nil
 }
 
-// heatmap answers anomalyHeatmap. It counts no more than one search looks at.
-func (r *Resolver) heatmap(ctx context.Context, from, to time.Time, bucket *time.Duration) (*model.Heatmap, error) {
-	width := defaultBucket
+// act answers the mutations that do something about an anomaly.
+func (r *Resolver) act(ctx context.Context, act casework.Act, eventID *string) (*model.AnomalyAct, error) {
+	if r.cases == nil {
+		return nil, notAvailable("this server takes no acts on anomalies")
+	}
+	if eventID != nil {
+		if act.EventID = *eventID; act.EventID == "" {
+			return nil, domain.Rejectf(domain.CodeInvalid, "eventId", "is empty")
+		}
+	}
+	done, err := r.cases.Do(ctx, act)
+	if err != nil {
+		return nil, inArgument(err)
+	}
+	return &model.AnomalyAct{
+		EventID: done.Receipt.EventID, Position: done.Receipt.Position.String(),
+		Status: model.ReceiptStatus(strings.ToUpper(string(done.Receipt.Status))), Anomaly: r.anomalyNow(done.Anomaly),
+	}, nil
+}
+
+// inArgument names the field at fault as the argument that it came in.
+func inArgument(err error) error {
+	e, ok := errors.AsType[*domain.Error](err)
+	if !ok || e.Field == "" {
+		return err
+	}
+	renamed := *e
+	renamed.Field = camel(e.Field)
+	return &renamed
+}
+
+// heatmap answers anomalyHeatmap.
+func (r *Resolver) heatmap(ctx context.Context, query views.HeatmapQuery, bucket *time.Duration, input *model.AnomalyFilter) (*model.Heatmap, error) {
 	if bucket != nil {
-		width = *bucket
+		if query.Bucket = *bucket; query.Bucket <= 0 {
+			return nil, domain.Rejectf(domain.CodeInvalid, "bucket", "must be longer than nothing")
+		}
 	}
-	switch {
-	case !to.After(from):
-		return nil, domain.Rejectf(domain.CodeInvalid, "to", "must be after from")
-	case !from.Add(to.Sub(from)).Equal(to): // a Duration has no room for it
-		return nil, domain.Rejectf(domain.CodeInvalid, "to", "must be less than 292 years after from")
-	case width <= 0:
-		return nil, domain.Rejectf(domain.CodeInvalid, "bucket", "must be longer than nothing")
-	case (to.Sub(from)-1)/width >= maxBuckets:
-		return nil, domain.Rejectf(domain.CodeInvalid, "bucket", "from there to there are more than %d of them", maxBuckets)
+	if input != nil && (input.After != nil || input.Before != nil) {
+		return nil, domain.Rejectf(domain.CodeInvalid, "filter", "from and to say the window: leave out after and before")
 	}
-	f, _, err := anomalyFilter(&model.AnomalyFilter{After: &from, Before: &to})
+	var err error
+	if query.Of, err = anomalyQuery(input); err != nil {
+		return nil, err
+	}
+	found, err := r.views.Heatmap(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	out := &model.Heatmap{From: from, To: to, Bucket: width, Cells: []*model.HeatmapCell{}, Complete: true}
-	counts := make(map[cell]int)
-	found, err := r.scan(ctx, views.Query{Filter: f, Limit: views.MaxPage}, func(e domain.Located) bool {
-		what := parseFinding(e.Event)
-		counts[cell{int(e.OccurredAt.Sub(from) / width), textOf(what.kind), textOf(what.severity)}]++
-		out.Total++
-		return true
-	})
-	if err != nil {
-		return nil, err
+	out := &model.Heatmap{
+		From: found.From, To: found.To, Bucket: found.Bucket, By: model.HeatmapBy(strings.ToUpper(string(found.By))),
+		Rows: make([]*model.HeatmapRow, len(found.Rows)), Cells: make([]*model.HeatmapCell, len(found.Cells)),
+		Total: int(found.Total), Rest: int(found.Rest), Failed: found.Failed, Failure: optional(found.Failure), Complete: true,
 	}
-	out.Complete = !found.More
-	for _, c := range slices.SortedFunc(maps.Keys(counts), func(a, b cell) int {
-		return cmp.Or(a.bucket-b.bucket, strings.Compare(a.kind, b.kind), strings.Compare(a.severity, b.severity))
-	}) {
-		out.Cells = append(out.Cells, &model.HeatmapCell{
-			At: from.Add(time.Duration(c.bucket) * width), Kind: optional(c.kind), Severity: optional(c.severity), Count: counts[c],
-		})
+	for i := range found.Rows {
+		row := &found.Rows[i]
+		out.Rows[i] = &model.HeatmapRow{Value: ref(&row.Value), Count: int(row.Count)}
+	}
+	for i := range found.Cells {
+		c := &found.Cells[i]
+		out.Cells[i] = &model.HeatmapCell{At: c.At, Value: ref(&c.Value), Severity: ref(&c.Severity), Count: int(c.Count)}
+		if found.By == views.ByKind {
+			out.Cells[i].Kind = ref(&c.Value)
+		}
 	}
 	return out, nil
-}
-
-func textOf(text *string) string {
-	if text == nil {
-		return ""
-	}
-	return *text
 }
 
 // followAnomalies answers anomalyDetected.
 func (r *Resolver) followAnomalies(ctx context.Context, input *model.AnomalyFilter, after *string) (<-chan *model.AnomalyUpdate, error) {
-	cursor, err := cursorArg(after)
+	if input != nil && input.Statuses != nil {
+		return nil, domain.Rejectf(domain.CodeInvalid, "filter.statuses", "anomalies are OPEN when they are detected; anomalyChanged tells what becomes of them")
+	}
+	query, matcher, cursor, err := anomalyFeed(input, after)
 	if err != nil {
 		return nil, err
-	}
-	f, names, err := anomalyFilter(input)
-	if err != nil {
-		return nil, err
-	}
-	matcher, err := f.Compile()
-	if err != nil {
-		return nil, inFilter(err)
 	}
 	events, err := r.views.FollowOwner(ctx, views.Search, string(domain.AnomalyDetected), cursor)
 	if err != nil {
@@ -265,13 +200,71 @@ func (r *Resolver) followAnomalies(ctx context.Context, input *model.AnomalyFilt
 	wanted := func(e domain.Located) (wanted bool, err error) {
 		turn := r.computing.step(ctx, func() {
 			wanted, err = matcher.Match(e)
-			wanted = wanted && names.wants(parseFinding(e.Event))
+			wanted = wanted && query.Wants(domain.DetectionIn(e.Event), domain.AnomalyStatusOpen)
 		})
 		return wanted, cmp.Or(err, turn)
 	}
 	return deliver(ctx, r, matching(events, wanted), func(e domain.Located) *model.AnomalyUpdate {
-		return &model.AnomalyUpdate{Cursor: e.Position.String(), Anomaly: toAnomaly(e)}
+		var fresh domain.Anomaly
+		fresh.Apply(e.Event)
+		return &model.AnomalyUpdate{Cursor: e.Position.String(), Anomaly: r.anomalyNow(views.AnomalyRecord{Detected: e, State: fresh})}
 	}), nil
+}
+
+// followActs answers anomalyChanged. What is done about an anomaly that nobody has
+// detected is no change.
+func (r *Resolver) followActs(ctx context.Context, input *model.AnomalyFilter, after *string) (<-chan *model.AnomalyChange, error) {
+	query, matcher, cursor, err := anomalyFeed(input, after)
+	if err != nil {
+		return nil, err
+	}
+	events, err := r.views.FollowOwner(ctx, views.Anomalies, views.AnomalyActs, cursor)
+	if err != nil {
+		return nil, err
+	}
+	var of views.AnomalyRecord // the anomaly of the event that is being delivered: there is one at a time
+	wanted := func(e domain.Located) (wanted bool, err error) {
+		var ok bool
+		if of, ok, err = r.anomalyOfAct(ctx, domain.AnomalyID(e.Event)); err != nil || !ok {
+			return false, err
+		}
+		turn := r.computing.step(ctx, func() {
+			wanted, err = matcher.Match(of.Detected)
+			wanted = wanted && query.Wants(domain.DetectionIn(of.Detected.Event), of.State.Status)
+		})
+		return wanted, cmp.Or(err, turn)
+	}
+	return deliver(ctx, r, matching(events, wanted), func(e domain.Located) *model.AnomalyChange {
+		return &model.AnomalyChange{Cursor: e.Position.String(), Event: r.event(e), Anomaly: r.anomalyNow(of)}
+	}), nil
+}
+
+// anomalyFeed reads the arguments of a subscription.
+func anomalyFeed(input *model.AnomalyFilter, after *string) (query views.AnomalyQuery, matcher *filter.Matcher, cursor *domain.Position, err error) {
+	if cursor, err = cursorArg(after); err != nil {
+		return query, nil, nil, err
+	}
+	if query, err = anomalyQuery(input); err != nil {
+		return query, nil, nil, err
+	}
+	if matcher, err = query.Compile(); err != nil {
+		return query, nil, nil, inFilter(err)
+	}
+	return query, matcher, cursor, nil
+}
+
+// anomalyOfAct reads the anomaly of an act. The follower has gone past the event, so
+// what fails for a moment is read again.
+func (r *Resolver) anomalyOfAct(ctx context.Context, id string) (found views.AnomalyRecord, ok bool, err error) {
+	for attempt := 0; ; attempt++ {
+		turn := r.computing.step(ctx, func() { found, ok, err = r.views.Anomaly(ctx, id) })
+		if turn != nil {
+			return views.AnomalyRecord{}, false, turn
+		}
+		if domain.ClassOf(err) != domain.ClassTransient || backoff.Wait(ctx, attempt, firstRetry, lastRetry) != nil {
+			return found, ok, err
+		}
+	}
 }
 
 // matching leaves out what is not wanted.

@@ -31,7 +31,7 @@ var unmet = map[string]string{}
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	node := nodeProgram(t)
-	server := httptest.NewServer(graph.NewServer(nil, &fake{}, nil, slog.New(slog.DiscardHandler)))
+	server := httptest.NewServer(graph.NewServer(nil, &fake{}, nil, nil, slog.New(slog.DiscardHandler)))
 	t.Cleanup(server.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()

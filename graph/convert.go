@@ -84,9 +84,9 @@ func toEvent(e domain.Located) *model.AuditEvent {
 	return out
 }
 
-// toEdge is an event in a list; its position is its cursor.
-func toEdge(e domain.Located) *model.EventEdge {
-	node := toEvent(e)
+// edge is an event in a list; its position is its cursor.
+func (r *Resolver) edge(e domain.Located) *model.EventEdge {
+	node := r.event(e)
 	return &model.EventEdge{Cursor: node.Position, Node: node}
 }
 

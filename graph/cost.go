@@ -22,11 +22,14 @@ const (
 	// full pages of 1,000 with a few; a million items are far beyond.
 	maxComplexity = 50_000
 
-	readWeight   = 50    // a way to Redis
-	searchWeight = 5_000 // may read as many events as views.MaxExamined says
-	hashWeight   = 1_500 // reads a whole view, and holds its writing back
-	manyViews    = 11    // items of a list of read models
-	manyEvents   = 20    // events of an order's chain, as a rule
+	readWeight   = 50     // a way to Redis
+	searchWeight = 5_000  // may read as many events as views.MaxExamined says
+	actWeight    = 500    // reads, records and waits
+	heatWeight   = 20_000 // may look at five times as many
+	hashWeight   = 1_500  // reads a whole view, and holds its writing back
+	leafWeight   = 5      // reads a file, as a rule one that was just read
+	manyViews    = 12     // items of a list of read models
+	manyEvents   = 20     // events of an order's chain, as a rule
 	manyParked   = 100
 )
 
@@ -44,11 +47,12 @@ func weigh(c *generated.ComplexityRoot) {
 	c.Query.Events = func(children int, _ *model.EventFilter, first *int, _ *string, last *int, _, _ *string) int {
 		return searchWeight + page(children, first, last)
 	}
-	c.Query.Anomalies = func(children int, _ *model.AnomalyFilter, first *int, _ *string) int {
+	c.Query.Anomalies = func(children int, _ *model.AnomalyFilter, first *int, _, _ *string) int {
 		return searchWeight + page(children, first, nil)
 	}
-	c.Query.AnomalyHeatmap = func(children int, _, _ time.Time, _ *time.Duration) int {
-		return searchWeight + times(children, manyViews)
+	c.Query.Anomaly = func(children int, _ string, _ *string) int { return 2*readWeight + children }
+	c.Query.AnomalyHeatmap = func(children int, _, _ time.Time, _ *time.Duration, _ model.HeatmapBy, _ int, _ *model.AnomalyFilter, _ *string) int {
+		return heatWeight + times(children, manyViews)
 	}
 	c.Query.Projections = func(children int) int { return readWeight + times(children, manyViews) }
 	c.Query.Rebuilds = func(children int) int { return readWeight + times(children, manyViews) }
@@ -56,13 +60,18 @@ func weigh(c *generated.ComplexityRoot) {
 
 	c.Query.Report = func(children int, _ string) int { return readWeight + children }
 	c.Query.Checkpoint = func(children int) int { return readWeight + children }
-	c.Query.Proof = func(children int, _ string) int { return readWeight + children }
+	c.Query.Proof = func(children int, _ string, _ *string) int { return searchWeight + children }
+	c.AuditEvent.LeafIndex = func(int) int { return leafWeight }
 
 	c.Mutation.Report = func(children int, _ model.ReportInput) int { return searchWeight + children }
 	c.Mutation.Rebuild = func(children int, _ string, _ *int) int { return readWeight + children }
 	c.Mutation.CancelRebuild = func(children int, _ string) int { return readWeight + children }
 	c.Mutation.StartRebuild = func(children int, _ []string, _ *int) int { return readWeight + times(children, manyViews) }
 	c.Mutation.Replay = func(children int, _ []string) int { return readWeight + times(children, manyViews) }
+
+	c.Mutation.AcknowledgeAnomaly = func(children int, _ string, _ *string) int { return actWeight + children }
+	text := func(children int, _, _ string, _ *string) int { return actWeight + children }
+	c.Mutation.AssignAnomaly, c.Mutation.CommentAnomaly, c.Mutation.DismissAnomaly = text, text, text
 
 	c.Chain.Events = func(children int) int { return times(children, manyEvents) }
 	c.ProjectionStatus.Hash = func(children int) int { return hashWeight + children }

@@ -8,7 +8,7 @@ import (
 
 // NewServerWithin is NewServer with other limits, running of queries included.
 func NewServerWithin(views Views, running int, limits LiveLimits) http.Handler {
-	return newServer(nil, views, nil, slog.New(slog.DiscardHandler), newTurns(running, maxWaiting, queryTimeout, mutationTimeout), limits)
+	return newServer(nil, views, nil, nil, slog.New(slog.DiscardHandler), newTurns(running, maxWaiting, queryTimeout, mutationTimeout), limits)
 }
 
 // MaxRunning are the queries that run at a time.

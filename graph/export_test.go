@@ -26,5 +26,5 @@ func BoundBodies(next http.Handler, total int64, wait time.Duration) http.Handle
 
 // NewTightServer is NewServer with other bounds for what runs.
 func NewTightServer(recorder Recorder, views Views, running, waiting int, query, mutation time.Duration) http.Handler {
-	return newServer(recorder, views, nil, slog.New(slog.DiscardHandler), newTurns(running, waiting, query, mutation), DefaultLiveLimits())
+	return newServer(recorder, views, nil, nil, slog.New(slog.DiscardHandler), newTurns(running, waiting, query, mutation), DefaultLiveLimits())
 }

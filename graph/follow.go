@@ -1,10 +1,12 @@
 package graph
 
 import (
+	"cmp"
 	"context"
 	"iter"
 
 	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/domain/filter"
 	"github.com/tradetrail/tradetrail/graph/model"
 	"github.com/tradetrail/tradetrail/internal/backoff"
 )
@@ -25,7 +27,7 @@ func cursorArg(after *string) (*domain.Position, error) {
 // when the subscriber has taken the last, so a slow one costs nothing but its
 // own delay. The goroutine ends with ctx, which ends with the subscription; the
 // transport waits for it.
-func deliver[T any](ctx context.Context, r *Resolver, events iter.Seq2[domain.Located, error], update func(domain.Located) T) <-chan T {
+func deliver[E, T any](ctx context.Context, r *Resolver, events iter.Seq2[E, error], update func(E) T) <-chan T {
 	out := make(chan T)
 	result := outcomeOf(ctx)
 	result.following.Go(func() {
@@ -61,9 +63,40 @@ func (r *Resolver) followOwner(ctx context.Context, kind, id string, after *stri
 	if err != nil {
 		return nil, err
 	}
-	return deliver(ctx, r, events, func(e domain.Located) *model.EventUpdate {
-		return &model.EventUpdate{Cursor: e.Position.String(), Event: toEvent(e)}
-	}), nil
+	return deliver(ctx, r, events, r.update), nil
+}
+
+func (r *Resolver) followFound(ctx context.Context, input *model.EventFilter, after *string) (<-chan *model.EventUpdate, error) {
+	if err := checkFilter(input); err != nil {
+		return nil, err
+	}
+	cursor, err := cursorArg(after)
+	if err != nil {
+		return nil, err
+	}
+	wanted := toFilter(input)
+	// What an expression computes takes turns with queries.
+	matcher, err := filter.Filter{Expression: wanted.Expression}.Compile()
+	if err != nil {
+		return nil, inFilter(err)
+	}
+	expression := wanted.Expression != ""
+	wanted.Expression = ""
+	events, err := r.views.FollowFound(ctx, wanted, cursor)
+	if err != nil {
+		return nil, inFilter(err)
+	}
+	if expression {
+		events = matching(events, func(e domain.Located) (matches bool, err error) {
+			turn := r.computing.step(ctx, func() { matches, err = matcher.Match(e) })
+			return matches, cmp.Or(err, turn)
+		})
+	}
+	return deliver(ctx, r, events, r.update), nil
+}
+
+func (r *Resolver) update(e domain.Located) *model.EventUpdate {
+	return &model.EventUpdate{Cursor: e.Position.String(), Event: r.event(e)}
 }
 
 // chainOfUpdate reads the chain that an update of chainUpdated shows. The follower
@@ -74,7 +107,7 @@ func (r *Resolver) chainOfUpdate(ctx context.Context, order string) (*model.Chai
 		var failed error
 		err := r.computing.step(ctx, func() {
 			chain, archived, _, err := r.views.Chain(ctx, order)
-			out, failed = toChain(chain, archived), err
+			out, failed = r.chain(chain, archived), err
 		})
 		if err != nil {
 			return nil, err

@@ -108,6 +108,11 @@ func (f *fake) Await(ctx context.Context, position domain.Position) error {
 	return f.await(ctx, position)
 }
 
+func (f *fake) SearchAnomalies(_ context.Context, q views.AnomalyQuery) (views.FoundAnomalies, error) {
+	found, err := f.search(q.Query)
+	return views.FoundAnomalies{Found: found, States: make([]domain.Anomaly, len(found.Events))}, err
+}
+
 func (f *fake) Search(_ context.Context, q views.Query) (views.Found, error) { return f.search(q) }
 
 func (f *fake) Chain(ctx context.Context, order string) (domain.Chain, int, bool, error) {
@@ -182,7 +187,7 @@ func ask(t *testing.T, v graph.Views, query string) (data string, problems []pro
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/graphql", strings.NewReader(string(body)))
 	request.Header.Set("Content-Type", "application/json")
 	recorded := httptest.NewRecorder()
-	graph.NewServer(nil, v, nil, slog.New(slog.DiscardHandler)).ServeHTTP(recorded, request)
+	graph.NewServer(nil, v, nil, nil, slog.New(slog.DiscardHandler)).ServeHTTP(recorded, request)
 	var answer struct {
 		Data   json.RawMessage
 		Errors []problem
@@ -409,21 +414,21 @@ func TestLatencies(t *testing.T) {
 func TestDaily(t *testing.T) {
 	t.Parallel()
 	v := &fake{}
-	data, problems := ask(t, v, `{ daily(date: "2026-03-02") { date events fills quantity value commission byType { count } byStage { count } byHour { hour } firstAt lastAt } }`)
+	data, problems := ask(t, v, `{ daily(date: "2026-03-02") { date events fills quantity value commission slippageBps slippageFills byType { count } byStage { count } byHour { hour } firstAt lastAt } }`)
 	assert.Empty(t, problems)
-	assert.JSONEq(t, `{"daily": {"date": "2026-03-02", "events": 0, "fills": 0, "quantity": "0", "value": "0", "commission": "0",
+	assert.JSONEq(t, `{"daily": {"date": "2026-03-02", "events": 0, "fills": 0, "quantity": "0", "value": "0", "commission": "0", "slippageBps": null, "slippageFills": 0,
 		"byType": [], "byStage": [], "byHour": [], "firstAt": null, "lastAt": null}}`, data)
 	at := time.Date(2026, 3, 2, 23, 59, 59, 999, time.UTC)
 	for _, e := range []*domain.Event{
-		{Type: domain.OrderFilled, OccurredAt: at, Data: []byte(`{"fill_quantity":"10","fill_price":"1.5","commission":"0.1"}`)},
+		{Type: domain.OrderFilled, OccurredAt: at, Data: []byte(`{"fill_quantity":"10","fill_price":"1.5","commission":"0.1","slippage":"0.00031"}`)},
 		{Type: domain.OrderSubmitted, OccurredAt: at.Add(-time.Hour)},
 		{Type: domain.RiskEvaluated, OccurredAt: at.Add(-2 * time.Hour)},
 	} {
 		v.day.Add(e)
 	}
-	data, problems = ask(t, v, `{ daily(date: "2026-03-02") { events fills quantity value commission byType { eventType count } byStage { stage count } byHour { hour count } firstAt lastAt } }`)
+	data, problems = ask(t, v, `{ daily(date: "2026-03-02") { events fills quantity value commission slippageBps slippageFills byType { eventType count } byStage { stage count } byHour { hour count } firstAt lastAt } }`)
 	assert.Empty(t, problems)
-	assert.JSONEq(t, `{"daily": {"events": 3, "fills": 1, "quantity": "10", "value": "15", "commission": "0.1",
+	assert.JSONEq(t, `{"daily": {"events": 3, "fills": 1, "quantity": "10", "value": "15", "commission": "0.1", "slippageBps": "3.1", "slippageFills": 1,
 		"byType": [{"eventType": "order.filled", "count": 1}, {"eventType": "order.submitted", "count": 1}, {"eventType": "risk.evaluated", "count": 1}],
 		"byStage": [{"stage": "RISK", "count": 1}, {"stage": "ORDER", "count": 1}, {"stage": "EXECUTION", "count": 1}],
 		"byHour": [{"hour": 21, "count": 1}, {"hour": 22, "count": 1}, {"hour": 23, "count": 1}],

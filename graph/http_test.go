@@ -21,7 +21,7 @@ import (
 )
 
 func handler(v graph.Views) http.Handler {
-	return graph.NewServer(nil, v, nil, slog.New(slog.DiscardHandler))
+	return graph.NewServer(nil, v, nil, nil, slog.New(slog.DiscardHandler))
 }
 
 // send sends a request with headers in pairs, and reads the answer's problems.

@@ -20,8 +20,12 @@ func (r *Resolver) day(ctx context.Context, date string) (*model.DailySummary, e
 	}
 	out := &model.DailySummary{
 		Date: date, Events: int(day.Events), Fills: int(day.Fills), Quantity: day.Quantity, Value: day.Value, Commission: day.Commission,
-		ByType: toTypeCounts(day.ByType), ByStage: []*model.StageCount{}, ByHour: []*model.HourCount{},
+		SlippageFills: int(day.Slippage.Fills),
+		ByType:        toTypeCounts(day.ByType), ByStage: []*model.StageCount{}, ByHour: []*model.HourCount{},
 		FirstAt: optionalTime(day.FirstAt), LastAt: optionalTime(day.LastAt),
+	}
+	if average := day.Slippage.Average(); average.Valid {
+		out.SlippageBps = &average.Decimal
 	}
 	stages := day.ByStage()
 	for _, stage := range domain.Stages() {

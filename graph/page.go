@@ -145,7 +145,7 @@ func (r *Resolver) ownerEvents(ctx context.Context, kind, id string, args pageAr
 		if after != nil && e.Position.Compare(*after) <= 0 || before != nil && e.Position.Compare(*before) >= 0 {
 			continue
 		}
-		out.Edges = append(out.Edges, toEdge(e))
+		out.Edges = append(out.Edges, r.edge(e))
 	}
 	out.PageInfo = pageInfo(out.Edges, func(e *model.EventEdge) string { return e.Cursor }, from, to, page.Total)
 	if len(out.Edges) == 0 && len(page.Items) > 0 { // the next page begins where this one did

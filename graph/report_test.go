@@ -65,7 +65,7 @@ func TestReport(t *testing.T) {
 		{`mutation { report(input: {format: PDF}) { id } }`, "done", "invalid"},
 		{`mutation { report(input: {daily: "yesterday", format: PDF}) { id } }`, "done", "invalid"},
 	} {
-		server := graph.NewServer(nil, &fake{}, &printer{state: report.State(c.state)}, slog.New(slog.DiscardHandler))
+		server := graph.NewServer(nil, &fake{}, &printer{state: report.State(c.state)}, nil, slog.New(slog.DiscardHandler))
 		body, err := json.Marshal(map[string]string{"query": c.query})
 		require.NoError(t, err)
 		answer, problems := send(t, server, http.MethodPost, "/graphql", strings.NewReader(string(body)), "Content-Type", plain)

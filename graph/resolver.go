@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/domain/filter"
 	"github.com/tradetrail/tradetrail/graph/model"
 	"github.com/tradetrail/tradetrail/ingest"
+	"github.com/tradetrail/tradetrail/internal/casework"
 	"github.com/tradetrail/tradetrail/projections/views"
 )
 
@@ -29,11 +31,15 @@ type Views interface {
 	OwnerOrders(ctx context.Context, kind, id string, from, to int64) (views.Page[domain.Order], error)
 	OwnerIndexAfter(ctx context.Context, kind, id string, after domain.Position) (int64, error)
 	Search(ctx context.Context, q views.Query) (views.Found, error)
+	SearchAnomalies(ctx context.Context, q views.AnomalyQuery) (views.FoundAnomalies, error)
+	Anomaly(ctx context.Context, id string) (views.AnomalyRecord, bool, error)
+	Heatmap(ctx context.Context, q views.HeatmapQuery) (views.Heatmap, error)
 	Day(ctx context.Context, day string) (domain.Day, error)
 	Latencies(ctx context.Context) (map[domain.Stage]domain.Histogram, error)
 
 	FollowOwner(ctx context.Context, kind, id string, after *domain.Position) (iter.Seq2[domain.Located, error], error)
 	FollowChain(ctx context.Context, order string, after *domain.Position) (iter.Seq2[domain.Located, error], error)
+	FollowFound(ctx context.Context, f filter.Filter, after *domain.Position) (iter.Seq2[domain.Located, error], error)
 
 	Status(ctx context.Context) ([]views.Status, error)
 	Hash(ctx context.Context, name string) (string, domain.Position, error)
@@ -45,11 +51,18 @@ type Views interface {
 	Rebuilds(ctx context.Context) (map[string]views.Progress, error)
 }
 
+// Cases are what people do about anomalies.
+type Cases interface {
+	Do(ctx context.Context, act casework.Act) (casework.Done, error)
+}
+
 // Resolver answers the fields of the schema.
 type Resolver struct {
 	recorder Recorder
 	views    Views
 	reports  Reports // nil: there are none
+	cases    Cases   // nil: likewise
+	sealing  Log
 	log      *slog.Logger
 
 	computing computing

@@ -8,12 +8,14 @@ package graph
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/graph/generated"
 	"github.com/tradetrail/tradetrail/graph/model"
 	"github.com/tradetrail/tradetrail/ingest"
+	"github.com/tradetrail/tradetrail/internal/casework"
 	"github.com/tradetrail/tradetrail/projections/views"
 )
 
@@ -25,6 +27,11 @@ func (r *accountViewResolver) Events(ctx context.Context, obj *model.AccountView
 // Orders is the resolver for the orders field.
 func (r *accountViewResolver) Orders(ctx context.Context, obj *model.AccountView, first *int, after *string, last *int, before *string) (*model.OrderConnection, error) {
 	return r.ownerOrders(ctx, views.Accounts, obj.ID, pageArgs{first, last, after, before})
+}
+
+// LeafIndex is the resolver for the leafIndex field.
+func (r *auditEventResolver) LeafIndex(ctx context.Context, obj *model.AuditEvent) (*int, error) {
+	return r.leafIndex(ctx, obj)
 }
 
 // Chain is the resolver for the chain field.
@@ -130,6 +137,26 @@ func (r *mutationResolver) Replay(ctx context.Context, projections []string) ([]
 	return r.startRebuilds(ctx, names, views.RebuildOptions{})
 }
 
+// AcknowledgeAnomaly is the resolver for the acknowledgeAnomaly field.
+func (r *mutationResolver) AcknowledgeAnomaly(ctx context.Context, id string, eventID *string) (*model.AnomalyAct, error) {
+	return r.act(ctx, casework.Act{Anomaly: id, Type: domain.AnomalyAcknowledged}, eventID)
+}
+
+// AssignAnomaly is the resolver for the assignAnomaly field.
+func (r *mutationResolver) AssignAnomaly(ctx context.Context, id string, assignee string, eventID *string) (*model.AnomalyAct, error) {
+	return r.act(ctx, casework.Act{Anomaly: id, Type: domain.AnomalyAssigned, Text: assignee}, eventID)
+}
+
+// CommentAnomaly is the resolver for the commentAnomaly field.
+func (r *mutationResolver) CommentAnomaly(ctx context.Context, id string, comment string, eventID *string) (*model.AnomalyAct, error) {
+	return r.act(ctx, casework.Act{Anomaly: id, Type: domain.AnomalyCommented, Text: comment}, eventID)
+}
+
+// DismissAnomaly is the resolver for the dismissAnomaly field.
+func (r *mutationResolver) DismissAnomaly(ctx context.Context, id string, reason string, eventID *string) (*model.AnomalyAct, error) {
+	return r.act(ctx, casework.Act{Anomaly: id, Type: domain.AnomalyDismissed, Text: reason}, eventID)
+}
+
 // Hash is the resolver for the hash field.
 func (r *projectionStatusResolver) Hash(ctx context.Context, obj *model.ProjectionStatus) (string, error) {
 	hash, _, err := r.views.Hash(ctx, obj.Name)
@@ -145,7 +172,7 @@ func (r *queryResolver) Chain(ctx context.Context, orderID string, notOlderThan 
 	if err != nil || !ok {
 		return nil, err
 	}
-	return toChain(chain, archived), nil
+	return r.chain(chain, archived), nil
 }
 
 // Order is the resolver for the order field.
@@ -218,16 +245,30 @@ func (r *queryResolver) Events(ctx context.Context, filter *model.EventFilter, f
 }
 
 // Anomalies is the resolver for the anomalies field.
-func (r *queryResolver) Anomalies(ctx context.Context, filter *model.AnomalyFilter, first *int, after *string) (*model.AnomalyConnection, error) {
-	if err := checkAnomalyFilter(filter); err != nil {
+func (r *queryResolver) Anomalies(ctx context.Context, filter *model.AnomalyFilter, first *int, after *string, notOlderThan *string) (*model.AnomalyConnection, error) {
+	if err := r.fresh(ctx, notOlderThan); err != nil {
 		return nil, err
 	}
 	return r.anomalies(ctx, filter, pageArgs{first: first, after: after})
 }
 
+// Anomaly is the resolver for the anomaly field.
+func (r *queryResolver) Anomaly(ctx context.Context, id string, notOlderThan *string) (*model.Anomaly, error) {
+	if err := r.fresh(ctx, notOlderThan); err != nil {
+		return nil, err
+	}
+	return r.anomaly(ctx, id)
+}
+
 // AnomalyHeatmap is the resolver for the anomalyHeatmap field.
-func (r *queryResolver) AnomalyHeatmap(ctx context.Context, from time.Time, to time.Time, bucket *time.Duration) (*model.Heatmap, error) {
-	return r.heatmap(ctx, from, to, bucket)
+func (r *queryResolver) AnomalyHeatmap(ctx context.Context, from time.Time, to time.Time, bucket *time.Duration, by model.HeatmapBy, rows int, filter *model.AnomalyFilter, notOlderThan *string) (*model.Heatmap, error) {
+	if err := r.fresh(ctx, notOlderThan); err != nil {
+		return nil, err
+	}
+	if rows < 1 {
+		return nil, domain.Rejectf(domain.CodeInvalid, "rows", "must be from 1 to %d", views.MaxHeatmapRows)
+	}
+	return r.heatmap(ctx, views.HeatmapQuery{From: from, To: to, By: views.HeatmapBy(strings.ToLower(string(by))), Rows: rows}, bucket, filter)
 }
 
 // Daily is the resolver for the daily field.
@@ -252,12 +293,12 @@ func (r *queryResolver) Latencies(ctx context.Context, notOlderThan *string) ([]
 
 // Checkpoint is the resolver for the checkpoint field.
 func (r *queryResolver) Checkpoint(ctx context.Context) (*model.Checkpoint, error) {
-	return nil, notAvailable("the transparency log is not there yet")
+	return r.checkpoint(ctx)
 }
 
 // Proof is the resolver for the proof field.
-func (r *queryResolver) Proof(ctx context.Context, eventID string) (*model.InclusionProof, error) {
-	return nil, notAvailable("the transparency log is not there yet")
+func (r *queryResolver) Proof(ctx context.Context, eventID string, position *string) (*model.InclusionProof, error) {
+	return r.proof(ctx, eventID, position)
 }
 
 // Projections is the resolver for the projections field.
@@ -301,7 +342,7 @@ func (r *strategyViewResolver) Orders(ctx context.Context, obj *model.StrategyVi
 }
 
 // ChainUpdated is the resolver for the chainUpdated field.
-func (r *subscriptionResolver) ChainUpdated(ctx context.Context, orderID string, after *string) (<-chan *model.ChainUpdate, error) {
+func (r *subscriptionResolver) ChainUpdated(ctx context.Context, orderID string, after *string, seals bool) (<-chan *model.ChainUpdate, error) {
 	cursor, err := cursorArg(after)
 	if err != nil {
 		return nil, err
@@ -310,8 +351,12 @@ func (r *subscriptionResolver) ChainUpdated(ctx context.Context, orderID string,
 	if err != nil {
 		return nil, err
 	}
+	if seals {
+		return deliver(ctx, r.Resolver, r.withSeals(ctx, orderID, events), func(u *model.ChainUpdate) *model.ChainUpdate { return u }), nil
+	}
 	return deliver(ctx, r.Resolver, events, func(e domain.Located) *model.ChainUpdate {
-		return &model.ChainUpdate{OrderID: orderID, Cursor: e.Position.String(), Event: toEvent(e)}
+		state, _ := r.sealing.State()
+		return chainUpdate(orderID, model.ChainUpdateKindEvent, state, e)
 	}), nil
 }
 
@@ -344,12 +389,27 @@ func (r *subscriptionResolver) EntityEvents(ctx context.Context, typeArg string,
 	return r.followOwner(ctx, kind, key, after)
 }
 
+// Events is the resolver for the events field.
+func (r *subscriptionResolver) Events(ctx context.Context, filter *model.EventFilter, after *string) (<-chan *model.EventUpdate, error) {
+	return r.followFound(ctx, filter, after)
+}
+
 // AnomalyDetected is the resolver for the anomalyDetected field.
 func (r *subscriptionResolver) AnomalyDetected(ctx context.Context, filter *model.AnomalyFilter, after *string) (<-chan *model.AnomalyUpdate, error) {
-	if err := checkAnomalyFilter(filter); err != nil {
+	return r.followAnomalies(ctx, filter, after)
+}
+
+// AnomalyChanged is the resolver for the anomalyChanged field.
+func (r *subscriptionResolver) AnomalyChanged(ctx context.Context, filter *model.AnomalyFilter, after *string) (<-chan *model.AnomalyChange, error) {
+	return r.followActs(ctx, filter, after)
+}
+
+// CheckpointUpdated is the resolver for the checkpointUpdated field.
+func (r *subscriptionResolver) CheckpointUpdated(ctx context.Context) (<-chan *model.Checkpoint, error) {
+	if _, err := r.sealing.Checkpoint(ctx); err != nil && domain.ClassOf(err) != domain.ClassNotFound {
 		return nil, err
 	}
-	return r.followAnomalies(ctx, filter, after)
+	return deliver(ctx, r.Resolver, r.checkpoints(ctx), func(c *model.Checkpoint) *model.Checkpoint { return c }), nil
 }
 
 // Events is the resolver for the events field.
@@ -364,6 +424,9 @@ func (r *userViewResolver) Orders(ctx context.Context, obj *model.UserView, firs
 
 // AccountView returns generated.AccountViewResolver implementation.
 func (r *Resolver) AccountView() generated.AccountViewResolver { return &accountViewResolver{r} }
+
+// AuditEvent returns generated.AuditEventResolver implementation.
+func (r *Resolver) AuditEvent() generated.AuditEventResolver { return &auditEventResolver{r} }
 
 // ChainUpdate returns generated.ChainUpdateResolver implementation.
 func (r *Resolver) ChainUpdate() generated.ChainUpdateResolver { return &chainUpdateResolver{r} }
@@ -397,6 +460,7 @@ func (r *Resolver) Subscription() generated.SubscriptionResolver { return &subsc
 func (r *Resolver) UserView() generated.UserViewResolver { return &userViewResolver{r} }
 
 type accountViewResolver struct{ *Resolver }
+type auditEventResolver struct{ *Resolver }
 type chainUpdateResolver struct{ *Resolver }
 type entityTrailResolver struct{ *Resolver }
 type instrumentViewResolver struct{ *Resolver }

@@ -55,10 +55,10 @@ func (r *Resolver) search(ctx context.Context, input *model.EventFilter, args pa
 	if err != nil {
 		return nil, inFilter(err)
 	}
-	return toFound(found, query), nil
+	return r.found(found, query), nil
 }
 
-func toFound(found views.Found, query views.Query) *model.EventConnection {
+func (r *Resolver) found(found views.Found, query views.Query) *model.EventConnection {
 	out := &model.EventConnection{
 		Edges: []*model.EventEdge{}, PageInfo: &model.PageInfo{},
 		FromEventStore: found.Archived, Examined: &found.Examined, Failed: &found.Failed, Failure: optional(found.Failure),
@@ -71,7 +71,7 @@ func toFound(found views.Found, query views.Query) *model.EventConnection {
 		slices.Reverse(found.Events)
 	}
 	for _, e := range found.Events {
-		out.Edges = append(out.Edges, toEdge(e))
+		out.Edges = append(out.Edges, r.edge(e))
 	}
 	info := out.PageInfo
 	if n := len(out.Edges); n > 0 {
@@ -118,12 +118,24 @@ func checkAnomalyFilter(input *model.AnomalyFilter) error {
 		{"kinds", input.Kinds},
 		{"rules", input.Rules},
 		{"severities", input.Severities},
+		{"statuses", statusNames(input.Statuses)},
 		{"accounts", input.Accounts},
 		{"strategies", input.Strategies},
 		{"users", input.Users},
 		{"tickers", input.Tickers},
 		{"orders", input.Orders},
 	}, []givenText{{"expression", input.Expression}}, []givenTime{{"after", input.After}, {"before", input.Before}})
+}
+
+func statusNames(statuses []model.AnomalyStatus) []string {
+	if statuses == nil {
+		return nil
+	}
+	names := make([]string, len(statuses))
+	for i, status := range statuses {
+		names[i] = string(status)
+	}
+	return names
 }
 
 // The parts of a filter; nil where they are left out.

@@ -17,12 +17,21 @@ import (
 // NewServer makes the handler of /graphql: queries and mutations over POST,
 // queries over GET, subscriptions over graphql-transport-ws and over server-sent
 // events. docs/graphql.md has its limits and codes. reports may be nil.
-func NewServer(recorder Recorder, views Views, reports Reports, log *slog.Logger) http.Handler {
-	return newServer(recorder, views, reports, log, newTurns(maxRunning, maxWaiting, queryTimeout, mutationTimeout), DefaultLiveLimits())
+func NewServer(recorder Recorder, views Views, reports Reports, sealing Log, log *slog.Logger, options ...Option) http.Handler {
+	return newServer(recorder, views, reports, sealing, log, newTurns(maxRunning, maxWaiting, queryTimeout, mutationTimeout), DefaultLiveLimits(), options...)
 }
 
-func newServer(recorder Recorder, views Views, reports Reports, log *slog.Logger, turns *turns, limits LiveLimits) http.Handler {
-	r := &Resolver{recorder: recorder, views: views, reports: reports, log: log, computing: newComputing(turns)}
+// Option is what a server may have besides.
+type Option func(*Resolver)
+
+// WithCases lets people do something about anomalies.
+func WithCases(cases Cases) Option { return func(r *Resolver) { r.cases = cases } }
+
+func newServer(recorder Recorder, views Views, reports Reports, sealing Log, log *slog.Logger, turns *turns, limits LiveLimits, options ...Option) http.Handler {
+	r := &Resolver{recorder: recorder, views: views, reports: reports, sealing: orNone(sealing), log: log, computing: newComputing(turns)}
+	for _, option := range options {
+		option(r)
+	}
 	config := generated.Config{Resolvers: r}
 	weigh(&config.Complexity)
 	server := handler.New(generated.NewExecutableSchema(config))

@@ -33,6 +33,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
 	AccountView() AccountViewResolver
+	AuditEvent() AuditEventResolver
 	ChainUpdate() ChainUpdateResolver
 	EntityTrail() EntityTrailResolver
 	InstrumentView() InstrumentViewResolver
@@ -56,19 +57,41 @@ type ComplexityRoot struct {
 	}
 
 	Anomaly struct {
-		AccountID   func(childComplexity int) int
-		Cursor      func(childComplexity int) int
-		Event       func(childComplexity int) int
-		Evidence    func(childComplexity int) int
-		Explanation func(childComplexity int) int
-		Kind        func(childComplexity int) int
-		OccurredAt  func(childComplexity int) int
-		OrderID     func(childComplexity int) int
-		Rule        func(childComplexity int) int
-		Severity    func(childComplexity int) int
-		StrategyID  func(childComplexity int) int
-		Ticker      func(childComplexity int) int
-		UserID      func(childComplexity int) int
+		AccountID      func(childComplexity int) int
+		AcknowledgedAt func(childComplexity int) int
+		AcknowledgedBy func(childComplexity int) int
+		Assignee       func(childComplexity int) int
+		Comments       func(childComplexity int) int
+		Cursor         func(childComplexity int) int
+		DismissedAt    func(childComplexity int) int
+		DismissedBy    func(childComplexity int) int
+		Event          func(childComplexity int) int
+		Evidence       func(childComplexity int) int
+		Explanation    func(childComplexity int) int
+		ID             func(childComplexity int) int
+		Kind           func(childComplexity int) int
+		OccurredAt     func(childComplexity int) int
+		OrderID        func(childComplexity int) int
+		Reason         func(childComplexity int) int
+		Rule           func(childComplexity int) int
+		Severity       func(childComplexity int) int
+		Status         func(childComplexity int) int
+		StrategyID     func(childComplexity int) int
+		Ticker         func(childComplexity int) int
+		UserID         func(childComplexity int) int
+	}
+
+	AnomalyAct struct {
+		Anomaly  func(childComplexity int) int
+		EventID  func(childComplexity int) int
+		Position func(childComplexity int) int
+		Status   func(childComplexity int) int
+	}
+
+	AnomalyChange struct {
+		Anomaly func(childComplexity int) int
+		Cursor  func(childComplexity int) int
+		Event   func(childComplexity int) int
 	}
 
 	AnomalyConnection struct {
@@ -149,13 +172,18 @@ type ComplexityRoot struct {
 		Chain  func(childComplexity int) int
 		Cursor func(childComplexity int) int
 		Event  func(childComplexity int) int
+		Kind   func(childComplexity int) int
 	}
 
 	Checkpoint struct {
-		Note     func(childComplexity int) int
-		Origin   func(childComplexity int) int
-		RootHash func(childComplexity int) int
-		Size     func(childComplexity int) int
+		Note      func(childComplexity int) int
+		Origin    func(childComplexity int) int
+		Position  func(childComplexity int) int
+		RootHash  func(childComplexity int) int
+		Seal      func(childComplexity int) int
+		Size      func(childComplexity int) int
+		Time      func(childComplexity int) int
+		Witnesses func(childComplexity int) int
 	}
 
 	Clock struct {
@@ -166,17 +194,19 @@ type ComplexityRoot struct {
 	}
 
 	DailySummary struct {
-		ByHour     func(childComplexity int) int
-		ByStage    func(childComplexity int) int
-		ByType     func(childComplexity int) int
-		Commission func(childComplexity int) int
-		Date       func(childComplexity int) int
-		Events     func(childComplexity int) int
-		Fills      func(childComplexity int) int
-		FirstAt    func(childComplexity int) int
-		LastAt     func(childComplexity int) int
-		Quantity   func(childComplexity int) int
-		Value      func(childComplexity int) int
+		ByHour        func(childComplexity int) int
+		ByStage       func(childComplexity int) int
+		ByType        func(childComplexity int) int
+		Commission    func(childComplexity int) int
+		Date          func(childComplexity int) int
+		Events        func(childComplexity int) int
+		Fills         func(childComplexity int) int
+		FirstAt       func(childComplexity int) int
+		LastAt        func(childComplexity int) int
+		Quantity      func(childComplexity int) int
+		SlippageBps   func(childComplexity int) int
+		SlippageFills func(childComplexity int) int
+		Value         func(childComplexity int) int
 	}
 
 	EntityTrail struct {
@@ -207,9 +237,14 @@ type ComplexityRoot struct {
 
 	Heatmap struct {
 		Bucket   func(childComplexity int) int
+		By       func(childComplexity int) int
 		Cells    func(childComplexity int) int
 		Complete func(childComplexity int) int
+		Failed   func(childComplexity int) int
+		Failure  func(childComplexity int) int
 		From     func(childComplexity int) int
+		Rest     func(childComplexity int) int
+		Rows     func(childComplexity int) int
 		To       func(childComplexity int) int
 		Total    func(childComplexity int) int
 	}
@@ -219,6 +254,12 @@ type ComplexityRoot struct {
 		Count    func(childComplexity int) int
 		Kind     func(childComplexity int) int
 		Severity func(childComplexity int) int
+		Value    func(childComplexity int) int
+	}
+
+	HeatmapRow struct {
+		Count func(childComplexity int) int
+		Value func(childComplexity int) int
 	}
 
 	Hop struct {
@@ -236,7 +277,9 @@ type ComplexityRoot struct {
 		Checkpoint func(childComplexity int) int
 		EventID    func(childComplexity int) int
 		Hashes     func(childComplexity int) int
+		Leaf       func(childComplexity int) int
 		LeafIndex  func(childComplexity int) int
+		RootHash   func(childComplexity int) int
 		TreeSize   func(childComplexity int) int
 	}
 
@@ -248,12 +291,16 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
-		CancelRebuild func(childComplexity int, projection string) int
-		Rebuild       func(childComplexity int, projection string, rate *int) int
-		Record        func(childComplexity int, events []*model.EventInput) int
-		Replay        func(childComplexity int, projections []string) int
-		Report        func(childComplexity int, input model.ReportInput) int
-		StartRebuild  func(childComplexity int, projections []string, rate *int) int
+		AcknowledgeAnomaly func(childComplexity int, id string, eventID *string) int
+		AssignAnomaly      func(childComplexity int, id string, assignee string, eventID *string) int
+		CancelRebuild      func(childComplexity int, projection string) int
+		CommentAnomaly     func(childComplexity int, id string, comment string, eventID *string) int
+		DismissAnomaly     func(childComplexity int, id string, reason string, eventID *string) int
+		Rebuild            func(childComplexity int, projection string, rate *int) int
+		Record             func(childComplexity int, events []*model.EventInput) int
+		Replay             func(childComplexity int, projections []string) int
+		Report             func(childComplexity int, input model.ReportInput) int
+		StartRebuild       func(childComplexity int, projections []string, rate *int) int
 	}
 
 	Order struct {
@@ -348,8 +395,9 @@ type ComplexityRoot struct {
 
 	Query struct {
 		Account        func(childComplexity int, id string, notOlderThan *string) int
-		Anomalies      func(childComplexity int, filter *model.AnomalyFilter, first *int, after *string) int
-		AnomalyHeatmap func(childComplexity int, from time.Time, to time.Time, bucket *time.Duration) int
+		Anomalies      func(childComplexity int, filter *model.AnomalyFilter, first *int, after *string, notOlderThan *string) int
+		Anomaly        func(childComplexity int, id string, notOlderThan *string) int
+		AnomalyHeatmap func(childComplexity int, from time.Time, to time.Time, bucket *time.Duration, by model.HeatmapBy, rows int, filter *model.AnomalyFilter, notOlderThan *string) int
 		Chain          func(childComplexity int, orderID string, notOlderThan *string) int
 		Checkpoint     func(childComplexity int) int
 		Daily          func(childComplexity int, date string, notOlderThan *string) int
@@ -360,7 +408,7 @@ type ComplexityRoot struct {
 		Order          func(childComplexity int, id string, notOlderThan *string) int
 		Parked         func(childComplexity int, projection *string) int
 		Projections    func(childComplexity int) int
-		Proof          func(childComplexity int, eventID string) int
+		Proof          func(childComplexity int, eventID string, position *string) int
 		Rebuilds       func(childComplexity int) int
 		Report         func(childComplexity int, id string) int
 		Strategy       func(childComplexity int, id string, notOlderThan *string) int
@@ -446,13 +494,16 @@ type ComplexityRoot struct {
 	}
 
 	Subscription struct {
-		AccountEvents    func(childComplexity int, accountID string, after *string) int
-		AnomalyDetected  func(childComplexity int, filter *model.AnomalyFilter, after *string) int
-		ChainUpdated     func(childComplexity int, orderID string, after *string) int
-		EntityEvents     func(childComplexity int, typeArg string, id string, after *string) int
-		InstrumentEvents func(childComplexity int, ticker string, after *string) int
-		StrategyEvents   func(childComplexity int, strategyID string, after *string) int
-		UserEvents       func(childComplexity int, userID string, after *string) int
+		AccountEvents     func(childComplexity int, accountID string, after *string) int
+		AnomalyChanged    func(childComplexity int, filter *model.AnomalyFilter, after *string) int
+		AnomalyDetected   func(childComplexity int, filter *model.AnomalyFilter, after *string) int
+		ChainUpdated      func(childComplexity int, orderID string, after *string, seals bool) int
+		CheckpointUpdated func(childComplexity int) int
+		EntityEvents      func(childComplexity int, typeArg string, id string, after *string) int
+		Events            func(childComplexity int, filter *model.EventFilter, after *string) int
+		InstrumentEvents  func(childComplexity int, ticker string, after *string) int
+		StrategyEvents    func(childComplexity int, strategyID string, after *string) int
+		UserEvents        func(childComplexity int, userID string, after *string) int
 	}
 
 	TypeCount struct {
@@ -472,6 +523,9 @@ type AccountViewResolver interface {
 	Events(ctx context.Context, obj *model.AccountView, first *int, after *string, last *int, before *string) (*model.EventConnection, error)
 	Orders(ctx context.Context, obj *model.AccountView, first *int, after *string, last *int, before *string) (*model.OrderConnection, error)
 }
+type AuditEventResolver interface {
+	LeafIndex(ctx context.Context, obj *model.AuditEvent) (*int, error)
+}
 type ChainUpdateResolver interface {
 	Chain(ctx context.Context, obj *model.ChainUpdate) (*model.Chain, error)
 }
@@ -489,6 +543,10 @@ type MutationResolver interface {
 	StartRebuild(ctx context.Context, projections []string, rate *int) ([]*model.Rebuild, error)
 	CancelRebuild(ctx context.Context, projection string) (*model.ProjectionStatus, error)
 	Replay(ctx context.Context, projections []string) ([]*model.Rebuild, error)
+	AcknowledgeAnomaly(ctx context.Context, id string, eventID *string) (*model.AnomalyAct, error)
+	AssignAnomaly(ctx context.Context, id string, assignee string, eventID *string) (*model.AnomalyAct, error)
+	CommentAnomaly(ctx context.Context, id string, comment string, eventID *string) (*model.AnomalyAct, error)
+	DismissAnomaly(ctx context.Context, id string, reason string, eventID *string) (*model.AnomalyAct, error)
 }
 type ProjectionStatusResolver interface {
 	Hash(ctx context.Context, obj *model.ProjectionStatus) (string, error)
@@ -502,12 +560,13 @@ type QueryResolver interface {
 	Instrument(ctx context.Context, id string, notOlderThan *string) (*model.InstrumentView, error)
 	Entity(ctx context.Context, typeArg string, id string, notOlderThan *string) (*model.EntityTrail, error)
 	Events(ctx context.Context, filter *model.EventFilter, first *int, after *string, last *int, before *string, notOlderThan *string) (*model.EventConnection, error)
-	Anomalies(ctx context.Context, filter *model.AnomalyFilter, first *int, after *string) (*model.AnomalyConnection, error)
-	AnomalyHeatmap(ctx context.Context, from time.Time, to time.Time, bucket *time.Duration) (*model.Heatmap, error)
+	Anomalies(ctx context.Context, filter *model.AnomalyFilter, first *int, after *string, notOlderThan *string) (*model.AnomalyConnection, error)
+	Anomaly(ctx context.Context, id string, notOlderThan *string) (*model.Anomaly, error)
+	AnomalyHeatmap(ctx context.Context, from time.Time, to time.Time, bucket *time.Duration, by model.HeatmapBy, rows int, filter *model.AnomalyFilter, notOlderThan *string) (*model.Heatmap, error)
 	Daily(ctx context.Context, date string, notOlderThan *string) (*model.DailySummary, error)
 	Latencies(ctx context.Context, notOlderThan *string) ([]*model.StageLatency, error)
 	Checkpoint(ctx context.Context) (*model.Checkpoint, error)
-	Proof(ctx context.Context, eventID string) (*model.InclusionProof, error)
+	Proof(ctx context.Context, eventID string, position *string) (*model.InclusionProof, error)
 	Projections(ctx context.Context) ([]*model.ProjectionStatus, error)
 	Rebuilds(ctx context.Context) ([]*model.Rebuild, error)
 	Report(ctx context.Context, id string) (*model.Report, error)
@@ -518,13 +577,16 @@ type StrategyViewResolver interface {
 	Orders(ctx context.Context, obj *model.StrategyView, first *int, after *string, last *int, before *string) (*model.OrderConnection, error)
 }
 type SubscriptionResolver interface {
-	ChainUpdated(ctx context.Context, orderID string, after *string) (<-chan *model.ChainUpdate, error)
+	ChainUpdated(ctx context.Context, orderID string, after *string, seals bool) (<-chan *model.ChainUpdate, error)
 	AccountEvents(ctx context.Context, accountID string, after *string) (<-chan *model.EventUpdate, error)
 	StrategyEvents(ctx context.Context, strategyID string, after *string) (<-chan *model.EventUpdate, error)
 	UserEvents(ctx context.Context, userID string, after *string) (<-chan *model.EventUpdate, error)
 	InstrumentEvents(ctx context.Context, ticker string, after *string) (<-chan *model.EventUpdate, error)
 	EntityEvents(ctx context.Context, typeArg string, id string, after *string) (<-chan *model.EventUpdate, error)
+	Events(ctx context.Context, filter *model.EventFilter, after *string) (<-chan *model.EventUpdate, error)
 	AnomalyDetected(ctx context.Context, filter *model.AnomalyFilter, after *string) (<-chan *model.AnomalyUpdate, error)
+	AnomalyChanged(ctx context.Context, filter *model.AnomalyFilter, after *string) (<-chan *model.AnomalyChange, error)
+	CheckpointUpdated(ctx context.Context) (<-chan *model.Checkpoint, error)
 }
 type UserViewResolver interface {
 	Events(ctx context.Context, obj *model.UserView, first *int, after *string, last *int, before *string) (*model.EventConnection, error)
@@ -586,12 +648,48 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Anomaly.AccountID(childComplexity), true
+	case "Anomaly.acknowledgedAt":
+		if e.ComplexityRoot.Anomaly.AcknowledgedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.AcknowledgedAt(childComplexity), true
+	case "Anomaly.acknowledgedBy":
+		if e.ComplexityRoot.Anomaly.AcknowledgedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.AcknowledgedBy(childComplexity), true
+	case "Anomaly.assignee":
+		if e.ComplexityRoot.Anomaly.Assignee == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.Assignee(childComplexity), true
+	case "Anomaly.comments":
+		if e.ComplexityRoot.Anomaly.Comments == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.Comments(childComplexity), true
 	case "Anomaly.cursor":
 		if e.ComplexityRoot.Anomaly.Cursor == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Anomaly.Cursor(childComplexity), true
+	case "Anomaly.dismissedAt":
+		if e.ComplexityRoot.Anomaly.DismissedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.DismissedAt(childComplexity), true
+	case "Anomaly.dismissedBy":
+		if e.ComplexityRoot.Anomaly.DismissedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.DismissedBy(childComplexity), true
 	case "Anomaly.event":
 		if e.ComplexityRoot.Anomaly.Event == nil {
 			break
@@ -610,6 +708,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Anomaly.Explanation(childComplexity), true
+	case "Anomaly.id":
+		if e.ComplexityRoot.Anomaly.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.ID(childComplexity), true
 	case "Anomaly.kind":
 		if e.ComplexityRoot.Anomaly.Kind == nil {
 			break
@@ -628,6 +732,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Anomaly.OrderID(childComplexity), true
+	case "Anomaly.reason":
+		if e.ComplexityRoot.Anomaly.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.Reason(childComplexity), true
 	case "Anomaly.rule":
 		if e.ComplexityRoot.Anomaly.Rule == nil {
 			break
@@ -640,6 +750,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Anomaly.Severity(childComplexity), true
+	case "Anomaly.status":
+		if e.ComplexityRoot.Anomaly.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Anomaly.Status(childComplexity), true
 	case "Anomaly.strategyId":
 		if e.ComplexityRoot.Anomaly.StrategyID == nil {
 			break
@@ -658,6 +774,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Anomaly.UserID(childComplexity), true
+
+	case "AnomalyAct.anomaly":
+		if e.ComplexityRoot.AnomalyAct.Anomaly == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnomalyAct.Anomaly(childComplexity), true
+	case "AnomalyAct.eventId":
+		if e.ComplexityRoot.AnomalyAct.EventID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnomalyAct.EventID(childComplexity), true
+	case "AnomalyAct.position":
+		if e.ComplexityRoot.AnomalyAct.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnomalyAct.Position(childComplexity), true
+	case "AnomalyAct.status":
+		if e.ComplexityRoot.AnomalyAct.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnomalyAct.Status(childComplexity), true
+
+	case "AnomalyChange.anomaly":
+		if e.ComplexityRoot.AnomalyChange.Anomaly == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnomalyChange.Anomaly(childComplexity), true
+	case "AnomalyChange.cursor":
+		if e.ComplexityRoot.AnomalyChange.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnomalyChange.Cursor(childComplexity), true
+	case "AnomalyChange.event":
+		if e.ComplexityRoot.AnomalyChange.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnomalyChange.Event(childComplexity), true
 
 	case "AnomalyConnection.edges":
 		if e.ComplexityRoot.AnomalyConnection.Edges == nil {
@@ -1019,6 +1179,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ChainUpdate.Event(childComplexity), true
+	case "ChainUpdate.kind":
+		if e.ComplexityRoot.ChainUpdate.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChainUpdate.Kind(childComplexity), true
 
 	case "Checkpoint.note":
 		if e.ComplexityRoot.Checkpoint.Note == nil {
@@ -1032,18 +1198,42 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Checkpoint.Origin(childComplexity), true
+	case "Checkpoint.position":
+		if e.ComplexityRoot.Checkpoint.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Checkpoint.Position(childComplexity), true
 	case "Checkpoint.rootHash":
 		if e.ComplexityRoot.Checkpoint.RootHash == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Checkpoint.RootHash(childComplexity), true
+	case "Checkpoint.seal":
+		if e.ComplexityRoot.Checkpoint.Seal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Checkpoint.Seal(childComplexity), true
 	case "Checkpoint.size":
 		if e.ComplexityRoot.Checkpoint.Size == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Checkpoint.Size(childComplexity), true
+	case "Checkpoint.time":
+		if e.ComplexityRoot.Checkpoint.Time == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Checkpoint.Time(childComplexity), true
+	case "Checkpoint.witnesses":
+		if e.ComplexityRoot.Checkpoint.Witnesses == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Checkpoint.Witnesses(childComplexity), true
 
 	case "Clock.maxErrorNs":
 		if e.ComplexityRoot.Clock.MaxErrorNs == nil {
@@ -1130,6 +1320,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DailySummary.Quantity(childComplexity), true
+	case "DailySummary.slippageBps":
+		if e.ComplexityRoot.DailySummary.SlippageBps == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DailySummary.SlippageBps(childComplexity), true
+	case "DailySummary.slippageFills":
+		if e.ComplexityRoot.DailySummary.SlippageFills == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DailySummary.SlippageFills(childComplexity), true
 	case "DailySummary.value":
 		if e.ComplexityRoot.DailySummary.Value == nil {
 			break
@@ -1236,6 +1438,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Heatmap.Bucket(childComplexity), true
+	case "Heatmap.by":
+		if e.ComplexityRoot.Heatmap.By == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Heatmap.By(childComplexity), true
 	case "Heatmap.cells":
 		if e.ComplexityRoot.Heatmap.Cells == nil {
 			break
@@ -1248,12 +1456,36 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Heatmap.Complete(childComplexity), true
+	case "Heatmap.failed":
+		if e.ComplexityRoot.Heatmap.Failed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Heatmap.Failed(childComplexity), true
+	case "Heatmap.failure":
+		if e.ComplexityRoot.Heatmap.Failure == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Heatmap.Failure(childComplexity), true
 	case "Heatmap.from":
 		if e.ComplexityRoot.Heatmap.From == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Heatmap.From(childComplexity), true
+	case "Heatmap.rest":
+		if e.ComplexityRoot.Heatmap.Rest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Heatmap.Rest(childComplexity), true
+	case "Heatmap.rows":
+		if e.ComplexityRoot.Heatmap.Rows == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Heatmap.Rows(childComplexity), true
 	case "Heatmap.to":
 		if e.ComplexityRoot.Heatmap.To == nil {
 			break
@@ -1291,6 +1523,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.HeatmapCell.Severity(childComplexity), true
+	case "HeatmapCell.value":
+		if e.ComplexityRoot.HeatmapCell.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HeatmapCell.Value(childComplexity), true
+
+	case "HeatmapRow.count":
+		if e.ComplexityRoot.HeatmapRow.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HeatmapRow.Count(childComplexity), true
+	case "HeatmapRow.value":
+		if e.ComplexityRoot.HeatmapRow.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HeatmapRow.Value(childComplexity), true
 
 	case "Hop.hop":
 		if e.ComplexityRoot.Hop.Hop == nil {
@@ -1342,12 +1593,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.InclusionProof.Hashes(childComplexity), true
+	case "InclusionProof.leaf":
+		if e.ComplexityRoot.InclusionProof.Leaf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InclusionProof.Leaf(childComplexity), true
 	case "InclusionProof.leafIndex":
 		if e.ComplexityRoot.InclusionProof.LeafIndex == nil {
 			break
 		}
 
 		return e.ComplexityRoot.InclusionProof.LeafIndex(childComplexity), true
+	case "InclusionProof.rootHash":
+		if e.ComplexityRoot.InclusionProof.RootHash == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InclusionProof.RootHash(childComplexity), true
 	case "InclusionProof.treeSize":
 		if e.ComplexityRoot.InclusionProof.TreeSize == nil {
 			break
@@ -1390,6 +1653,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.InstrumentView.Stats(childComplexity), true
 
+	case "Mutation.acknowledgeAnomaly":
+		if e.ComplexityRoot.Mutation.AcknowledgeAnomaly == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_acknowledgeAnomaly_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AcknowledgeAnomaly(childComplexity, args["id"].(string), args["eventId"].(*string)), true
+	case "Mutation.assignAnomaly":
+		if e.ComplexityRoot.Mutation.AssignAnomaly == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_assignAnomaly_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AssignAnomaly(childComplexity, args["id"].(string), args["assignee"].(string), args["eventId"].(*string)), true
 	case "Mutation.cancelRebuild":
 		if e.ComplexityRoot.Mutation.CancelRebuild == nil {
 			break
@@ -1401,6 +1686,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CancelRebuild(childComplexity, args["projection"].(string)), true
+	case "Mutation.commentAnomaly":
+		if e.ComplexityRoot.Mutation.CommentAnomaly == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_commentAnomaly_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CommentAnomaly(childComplexity, args["id"].(string), args["comment"].(string), args["eventId"].(*string)), true
+	case "Mutation.dismissAnomaly":
+		if e.ComplexityRoot.Mutation.DismissAnomaly == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_dismissAnomaly_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DismissAnomaly(childComplexity, args["id"].(string), args["reason"].(string), args["eventId"].(*string)), true
 	case "Mutation.rebuild":
 		if e.ComplexityRoot.Mutation.Rebuild == nil {
 			break
@@ -1882,7 +2189,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Anomalies(childComplexity, args["filter"].(*model.AnomalyFilter), args["first"].(*int), args["after"].(*string)), true
+		return e.ComplexityRoot.Query.Anomalies(childComplexity, args["filter"].(*model.AnomalyFilter), args["first"].(*int), args["after"].(*string), args["notOlderThan"].(*string)), true
+	case "Query.anomaly":
+		if e.ComplexityRoot.Query.Anomaly == nil {
+			break
+		}
+
+		args, err := ec.field_Query_anomaly_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Anomaly(childComplexity, args["id"].(string), args["notOlderThan"].(*string)), true
 	case "Query.anomalyHeatmap":
 		if e.ComplexityRoot.Query.AnomalyHeatmap == nil {
 			break
@@ -1893,7 +2211,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.AnomalyHeatmap(childComplexity, args["from"].(time.Time), args["to"].(time.Time), args["bucket"].(*time.Duration)), true
+		return e.ComplexityRoot.Query.AnomalyHeatmap(childComplexity, args["from"].(time.Time), args["to"].(time.Time), args["bucket"].(*time.Duration), args["by"].(model.HeatmapBy), args["rows"].(int), args["filter"].(*model.AnomalyFilter), args["notOlderThan"].(*string)), true
 	case "Query.chain":
 		if e.ComplexityRoot.Query.Chain == nil {
 			break
@@ -2005,7 +2323,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Proof(childComplexity, args["eventId"].(string)), true
+		return e.ComplexityRoot.Query.Proof(childComplexity, args["eventId"].(string), args["position"].(*string)), true
 	case "Query.rebuilds":
 		if e.ComplexityRoot.Query.Rebuilds == nil {
 			break
@@ -2416,6 +2734,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.AccountEvents(childComplexity, args["accountId"].(string), args["after"].(*string)), true
+	case "Subscription.anomalyChanged":
+		if e.ComplexityRoot.Subscription.AnomalyChanged == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_anomalyChanged_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.AnomalyChanged(childComplexity, args["filter"].(*model.AnomalyFilter), args["after"].(*string)), true
 	case "Subscription.anomalyDetected":
 		if e.ComplexityRoot.Subscription.AnomalyDetected == nil {
 			break
@@ -2437,7 +2766,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Subscription.ChainUpdated(childComplexity, args["orderId"].(string), args["after"].(*string)), true
+		return e.ComplexityRoot.Subscription.ChainUpdated(childComplexity, args["orderId"].(string), args["after"].(*string), args["seals"].(bool)), true
+	case "Subscription.checkpointUpdated":
+		if e.ComplexityRoot.Subscription.CheckpointUpdated == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscription.CheckpointUpdated(childComplexity), true
 	case "Subscription.entityEvents":
 		if e.ComplexityRoot.Subscription.EntityEvents == nil {
 			break
@@ -2449,6 +2784,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.EntityEvents(childComplexity, args["type"].(string), args["id"].(string), args["after"].(*string)), true
+	case "Subscription.events":
+		if e.ComplexityRoot.Subscription.Events == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_events_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.Events(childComplexity, args["filter"].(*model.EventFilter), args["after"].(*string)), true
 	case "Subscription.instrumentEvents":
 		if e.ComplexityRoot.Subscription.InstrumentEvents == nil {
 			break
@@ -2686,11 +3032,22 @@ type Query {
   events("Which events; all when null." filter: EventFilter, first: Int, after: String, last: Int, before: String, notOlderThan: String): EventConnection!
   """
   Anomalies that were detected, in the order of the log: the events of type
-  anomaly.detected. As in the query events, a page may end before it is full.
+  anomaly.detected. As in the query events, a page may end before it is full: kinds,
+  rules, severities and statuses are looked for among 10,000 anomalies at a time.
   """
-  anomalies("Which anomalies; all when null." filter: AnomalyFilter, first: Int, after: String): AnomalyConnection!
-  "How many anomalies there were when, by occurredAt; in at most 1,000 buckets, of an hour when ` + "`" + `bucket` + "`" + ` is null."
-  anomalyHeatmap("Where the first bucket begins." from: Time!, "Where the last one ends." to: Time!, "How long each is, such as PT1H." bucket: Duration): Heatmap!
+  anomalies("Which anomalies; all when null." filter: AnomalyFilter, first: Int, after: String, notOlderThan: String): AnomalyConnection!
+  """
+  An anomaly and what became of it, by the id of its entity, or of its event if that
+  names none; null when nobody has detected such a one.
+  """
+  anomaly("The anomaly." id: ID!, notOlderThan: String): Anomaly
+  """
+  How many anomalies there were when, by occurredAt; in at most 1,000 buckets, of an
+  hour when ` + "`" + `bucket` + "`" + ` is null. All anomalies in buckets that begin and end with quarters
+  of hours are counted already, whatever their number; for anything else each is looked
+  at, and more than 50,000 are refused with ` + "`" + `too_large` + "`" + `. A map is never cut off.
+  """
+  anomalyHeatmap("Where the first bucket begins." from: Time!, "Where the last one ends." to: Time!, "How long each is, such as PT1H." bucket: Duration, "What the rows are." by: HeatmapBy! = KIND, "How many rows there are at most, up to 200: those with the most anomalies." rows: Int! = 50, "Which anomalies; all when null. It can't have a window." filter: AnomalyFilter, notOlderThan: String): Heatmap!
   "Counts and sums of a UTC day, such as 2026-03-02, by occurredAt; zeros for a day without events."
   daily("The UTC day, such as 2026-03-02." date: String!, notOlderThan: String): DailySummary!
   """
@@ -2704,10 +3061,18 @@ type Query {
   """
   checkpoint: Checkpoint!
   """
-  The proof that an event is in the transparency log, under the newest checkpoint;
-  null when no event has the id. Answers with ` + "`" + `not_available` + "`" + ` until there is a log.
+  The proof that an event is in the transparency log, under the newest checkpoint
+  that witnesses have signed if it is there, else under the newest; null when no
+  event has the id, or it is not sealed yet. Answers with ` + "`" + `not_available` + "`" + ` where there
+  is no log.
+
+  An id is unique within a stream only. With ` + "`" + `position` + "`" + `, which every event has, the
+  event there is meant, and it must have the id; this is also the way to a proof of
+  any of millions of events. Without it the id is searched for, as the query events
+  does: answers with ` + "`" + `ambiguous` + "`" + ` if several have it, and with ` + "`" + `search_too_long` + "`" + ` if
+  the search stopped before it had seen all events: another one could have it too.
   """
-  proof("The event." eventId: ID!): InclusionProof
+  proof("The event." eventId: ID!, "Where it stands in the log of all events." position: String): InclusionProof
   "Where each read model stands."
   projections: [ProjectionStatus!]!
   "The rebuild of each read model that is under way, or its last."
@@ -2756,6 +3121,19 @@ type Mutation {
   events: once the program can take them in, a rebuild does, in the order of the log.
   """
   replay("Of which read models; of all when null." projections: [String!]): [Rebuild!]!
+  """
+  Says that you have seen an anomaly. This and the next three are events of the log, by
+  whoever asks. Give an ` + "`" + `eventId` + "`" + ` if you may have to send it again: the same act with
+  the same id is recorded once. Of two who acknowledge, the first in the log has, and
+  the other gets ` + "`" + `already_acknowledged` + "`" + `; nobody can once it is dismissed.
+  """
+  acknowledgeAnomaly("The anomaly." id: ID!, "Of the event, if you may have to send it again." eventId: ID): AnomalyAct!
+  "Gives an anomaly to somebody, of any name up to 256 bytes; the last in the log counts. Refused with ` + "`" + `already_dismissed` + "`" + `."
+  assignAnomaly("The anomaly." id: ID!, "To whom; not empty." assignee: String!, "Of the event, if you may have to send it again." eventId: ID): AnomalyAct!
+  "Says something about an anomaly, in plain text of at most 16 KiB; also of a dismissed one."
+  commentAnomaly("The anomaly." id: ID!, "What you have to say; not empty." comment: String!, "Of the event, if you may have to send it again." eventId: ID): AnomalyAct!
+  "Says why there is nothing more to do about an anomaly. It is the end: of two who dismiss, the second gets ` + "`" + `already_dismissed` + "`" + `."
+  dismissAnomaly("The anomaly." id: ID!, "Why, at most 16 KiB; not empty." reason: String!, "Of the event, if you may have to send it again." eventId: ID): AnomalyAct!
 }
 
 """
@@ -2771,7 +3149,7 @@ delivered.
 """
 type Subscription {
   "The events of an order's chain. Earlier events that become linked later come with ` + "`" + `chain` + "`" + `."
-  chainUpdated(orderId: ID!, after: String): ChainUpdate!
+  chainUpdated(orderId: ID!, after: String, "Whether to say, too, when events of the chain have been sealed or witnessed: an update of kind SEAL." seals: Boolean! = false): ChainUpdate!
   "The events that belong to an account, its orders' included."
   accountEvents("The account." accountId: ID!, after: String): EventUpdate!
   "The events that belong to a strategy, its orders' included."
@@ -2782,8 +3160,22 @@ type Subscription {
   instrumentEvents("The instrument." ticker: ID!, after: String): EventUpdate!
   "As the query entity; an order is followed with chainUpdated."
   entityEvents("What kind of thing, such as venue." type: String!, id: ID!, after: String): EventUpdate!
+  "The events that a filter finds, as the query of this name; all when null."
+  events("Which events; all when null." filter: EventFilter, after: String): EventUpdate!
   "The anomalies that are detected. By account, strategy, user and ticker only those that name them."
-  anomalyDetected("Which anomalies; all when null." filter: AnomalyFilter, after: String): AnomalyUpdate!
+  anomalyDetected("Which anomalies; all when null. It can't have statuses: they are OPEN." filter: AnomalyFilter, after: String): AnomalyUpdate!
+  """
+  What is done about anomalies: one update for each act, with the anomaly as it is by
+  then. The filter is about the anomaly.
+  """
+  anomalyChanged("Which anomalies; all when null." filter: AnomalyFilter, after: String): AnomalyChange!
+  """
+  The checkpoints of the transparency log: the newest, and each newer one as it is
+  signed (seal SEALED) or has been cosigned by witnesses (seal WITNESSED). An event
+  is sealed when its position is at or before that of such a checkpoint. For who is
+  slow the newest stands for those before it.
+  """
+  checkpointUpdated: Checkpoint!
 }
 
 "The decision behind an order and what became of it, in causal order."
@@ -3012,7 +3404,7 @@ type AuditEvent {
   revision: Int!
   "The place in the log of all events; serves as a cursor."
   position: String!
-  "The number of its leaf in the transparency log; null until it is sealed."
+  "The number of its leaf in the transparency log; null until it is sealed, and on a server that has no copy of the log."
   leafIndex: Int
   "How far its proof has come."
   seal: Seal!
@@ -3197,6 +3589,10 @@ type DailySummary {
   value: Decimal!
   "Sum of the commissions that events name."
   commission: Decimal!
+  "Average of the slippages that executions name, in basis points, worse above 0, rounded to 4 digits; null if none does. Executions count as they are told: one that is told twice counts twice."
+  slippageBps: Decimal
+  "How many executions name a slippage."
+  slippageFills: Int!
   "Events by type."
   byType: [TypeCount!]!
   "Events by stage."
@@ -3300,6 +3696,8 @@ input AnomalyFilter {
   rules: [String!]
   "Any of these severities."
   severities: [String!]
+  "Any of these states, as they are now."
+  statuses: [AnomalyStatus!]
   "Any of these accounts."
   accounts: [String!]
   "Any of these strategies."
@@ -3346,6 +3744,56 @@ type Anomaly {
   ticker: String
   "When it was detected, by the detector's clock."
   occurredAt: Time!
+  "Its id, for the query anomaly and for what is done about it."
+  id: ID!
+  "How far people have come with it."
+  status: AnomalyStatus!
+  "Who has it."
+  assignee: String
+  "How often it was commented. The comments are events of its trail: the query entity, of type anomaly."
+  comments: Int!
+  "Who acknowledged it."
+  acknowledgedBy: String
+  "When it was acknowledged."
+  acknowledgedAt: Time
+  "Who dismissed it."
+  dismissedBy: String
+  "When it was dismissed."
+  dismissedAt: Time
+  "Why it was dismissed."
+  reason: String
+}
+
+"How far people have come with an anomaly."
+enum AnomalyStatus {
+  "Nobody has said that he saw it."
+  OPEN
+  "Somebody has."
+  ACKNOWLEDGED
+  "Somebody has looked, and says why there is nothing more to do."
+  DISMISSED
+}
+
+"What was done about an anomaly, recorded."
+type AnomalyAct {
+  "The event that says so."
+  eventId: ID!
+  "Where the event stands: for notOlderThan."
+  position: String!
+  "RECORDED, or DUPLICATE if it was before, under the same id."
+  status: ReceiptStatus!
+  "The anomaly, not older than the event."
+  anomaly: Anomaly!
+}
+
+"Something was done about an anomaly."
+type AnomalyChange {
+  "Where it stands in the log: for ` + "`" + `after` + "`" + `."
+  cursor: String!
+  "What was done, by whom: anomaly.acknowledged, assigned, commented or dismissed."
+  event: AuditEvent!
+  "The anomaly, not older than the event."
+  anomaly: Anomaly!
 }
 
 "A page of anomalies; the fields are those of EventConnection."
@@ -3388,19 +3836,49 @@ type Heatmap {
   to: Time!
   "How long each bucket is; the last one ends with ` + "`" + `to` + "`" + `."
   bucket: Duration!
-  "Those in which there was something, by time, kind and severity."
+  "What the rows are."
+  by: HeatmapBy!
+  "The rows, those with the most anomalies first."
+  rows: [HeatmapRow!]!
+  "Those in which there was something, of these rows, by time, value and severity; at most 50,000, or the map is refused."
   cells: [HeatmapCell!]!
-  "All cells together."
+  "All cells and the rest together."
   total: Int!
-  "False when there were more than 10,000 to count: then the later ones of the log are missing."
+  "How many anomalies are of rows that are not there."
+  rest: Int!
+  "On how many events the expression could not be computed; they are left out."
+  failed: Int!
+  "Why, for the first of these."
+  failure: String
+  "Always true: a map that can't be counted is refused."
   complete: Boolean!
 }
 
-"A bucket, a kind and a severity."
+"What a heat map has in its rows."
+enum HeatmapBy {
+  "The kind of oddity, in the words of the detector."
+  KIND
+  "The strategy that the anomaly names."
+  STRATEGY
+  "The account that the anomaly names."
+  ACCOUNT
+}
+
+"A kind, a strategy or an account."
+type HeatmapRow {
+  "Which, the first 128 bytes of it; null for the anomalies that name none."
+  value: String
+  "How many in all."
+  count: Int!
+}
+
+"A bucket, a row and a severity."
 type HeatmapCell {
   "When the bucket begins."
   at: Time!
-  "What kind of oddity, in the words of the detector."
+  "Of which row."
+  value: String
+  "The same if the rows are kinds, else null."
   kind: String
   "How bad, in the words of the detector."
   severity: String
@@ -3416,14 +3894,24 @@ type EventUpdate {
   event: AuditEvent!
 }
 
-"An event of a chain, as it comes."
+"An event of a chain, as it comes, or news of how its events are sealed."
 type ChainUpdate {
   "Where to resume: give it as ` + "`" + `after` + "`" + `."
   cursor: String!
-  "What happened."
+  "What the update is about."
+  kind: ChainUpdateKind!
+  "What happened; with SEAL the newest event that was delivered, again, with its seal."
   event: AuditEvent!
   "The whole chain as it is now."
   chain: Chain!
+}
+
+"What an update of a chain is about."
+enum ChainUpdateKind {
+  "An event that was not delivered before."
+  EVENT
+  "Events that were delivered before have been sealed or witnessed: ` + "`" + `chain` + "`" + ` shows which. The cursor has not moved."
+  SEAL
 }
 
 "Where a read model stands."
@@ -3663,6 +4151,14 @@ type Checkpoint {
   rootHash: String!
   "The whole signed note, with the signatures of the log and of its witnesses: what is to be kept and verified."
   note: String!
+  "When it was signed, by the server's clock."
+  time: Time!
+  "The position of its last event; null while the log is empty. Every event up to it is under the checkpoint."
+  position: String
+  "SEALED, or WITNESSED when witnesses have cosigned it as the policy asks for."
+  seal: Seal!
+  "The names of the keys that have signed besides the log's."
+  witnesses: [String!]!
 }
 
 "The way from an event's leaf to the root of a checkpoint, by RFC 6962."
@@ -3671,8 +4167,12 @@ type InclusionProof {
   eventId: ID!
   "The number of its leaf, from 0."
   leafIndex: Int!
+  "The leaf, as it was written; its SHA-256 behind a zero byte is what the way begins with."
+  leaf: String!
   "Leaves of the tree: the size of the checkpoint."
   treeSize: Int!
+  "The root of the tree, in base64: that of the checkpoint."
+  rootHash: String!
   "The hashes on the way, from the leaf up, in base64."
   hashes: [String!]!
   "What the proof leads to."
@@ -3808,8 +4308,52 @@ func (ec *executionContext) childFields_Anomaly(ctx context.Context, field graph
 		return ec.fieldContext_Anomaly_ticker(ctx, field)
 	case "occurredAt":
 		return ec.fieldContext_Anomaly_occurredAt(ctx, field)
+	case "id":
+		return ec.fieldContext_Anomaly_id(ctx, field)
+	case "status":
+		return ec.fieldContext_Anomaly_status(ctx, field)
+	case "assignee":
+		return ec.fieldContext_Anomaly_assignee(ctx, field)
+	case "comments":
+		return ec.fieldContext_Anomaly_comments(ctx, field)
+	case "acknowledgedBy":
+		return ec.fieldContext_Anomaly_acknowledgedBy(ctx, field)
+	case "acknowledgedAt":
+		return ec.fieldContext_Anomaly_acknowledgedAt(ctx, field)
+	case "dismissedBy":
+		return ec.fieldContext_Anomaly_dismissedBy(ctx, field)
+	case "dismissedAt":
+		return ec.fieldContext_Anomaly_dismissedAt(ctx, field)
+	case "reason":
+		return ec.fieldContext_Anomaly_reason(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Anomaly", field.Name)
+}
+
+func (ec *executionContext) childFields_AnomalyAct(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "eventId":
+		return ec.fieldContext_AnomalyAct_eventId(ctx, field)
+	case "position":
+		return ec.fieldContext_AnomalyAct_position(ctx, field)
+	case "status":
+		return ec.fieldContext_AnomalyAct_status(ctx, field)
+	case "anomaly":
+		return ec.fieldContext_AnomalyAct_anomaly(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AnomalyAct", field.Name)
+}
+
+func (ec *executionContext) childFields_AnomalyChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_AnomalyChange_cursor(ctx, field)
+	case "event":
+		return ec.fieldContext_AnomalyChange_event(ctx, field)
+	case "anomaly":
+		return ec.fieldContext_AnomalyChange_anomaly(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AnomalyChange", field.Name)
 }
 
 func (ec *executionContext) childFields_AnomalyConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3964,6 +4508,8 @@ func (ec *executionContext) childFields_ChainUpdate(ctx context.Context, field g
 	switch field.Name {
 	case "cursor":
 		return ec.fieldContext_ChainUpdate_cursor(ctx, field)
+	case "kind":
+		return ec.fieldContext_ChainUpdate_kind(ctx, field)
 	case "event":
 		return ec.fieldContext_ChainUpdate_event(ctx, field)
 	case "chain":
@@ -3982,6 +4528,14 @@ func (ec *executionContext) childFields_Checkpoint(ctx context.Context, field gr
 		return ec.fieldContext_Checkpoint_rootHash(ctx, field)
 	case "note":
 		return ec.fieldContext_Checkpoint_note(ctx, field)
+	case "time":
+		return ec.fieldContext_Checkpoint_time(ctx, field)
+	case "position":
+		return ec.fieldContext_Checkpoint_position(ctx, field)
+	case "seal":
+		return ec.fieldContext_Checkpoint_seal(ctx, field)
+	case "witnesses":
+		return ec.fieldContext_Checkpoint_witnesses(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Checkpoint", field.Name)
 }
@@ -4014,6 +4568,10 @@ func (ec *executionContext) childFields_DailySummary(ctx context.Context, field 
 		return ec.fieldContext_DailySummary_value(ctx, field)
 	case "commission":
 		return ec.fieldContext_DailySummary_commission(ctx, field)
+	case "slippageBps":
+		return ec.fieldContext_DailySummary_slippageBps(ctx, field)
+	case "slippageFills":
+		return ec.fieldContext_DailySummary_slippageFills(ctx, field)
 	case "byType":
 		return ec.fieldContext_DailySummary_byType(ctx, field)
 	case "byStage":
@@ -4088,10 +4646,20 @@ func (ec *executionContext) childFields_Heatmap(ctx context.Context, field graph
 		return ec.fieldContext_Heatmap_to(ctx, field)
 	case "bucket":
 		return ec.fieldContext_Heatmap_bucket(ctx, field)
+	case "by":
+		return ec.fieldContext_Heatmap_by(ctx, field)
+	case "rows":
+		return ec.fieldContext_Heatmap_rows(ctx, field)
 	case "cells":
 		return ec.fieldContext_Heatmap_cells(ctx, field)
 	case "total":
 		return ec.fieldContext_Heatmap_total(ctx, field)
+	case "rest":
+		return ec.fieldContext_Heatmap_rest(ctx, field)
+	case "failed":
+		return ec.fieldContext_Heatmap_failed(ctx, field)
+	case "failure":
+		return ec.fieldContext_Heatmap_failure(ctx, field)
 	case "complete":
 		return ec.fieldContext_Heatmap_complete(ctx, field)
 	}
@@ -4102,6 +4670,8 @@ func (ec *executionContext) childFields_HeatmapCell(ctx context.Context, field g
 	switch field.Name {
 	case "at":
 		return ec.fieldContext_HeatmapCell_at(ctx, field)
+	case "value":
+		return ec.fieldContext_HeatmapCell_value(ctx, field)
 	case "kind":
 		return ec.fieldContext_HeatmapCell_kind(ctx, field)
 	case "severity":
@@ -4110,6 +4680,16 @@ func (ec *executionContext) childFields_HeatmapCell(ctx context.Context, field g
 		return ec.fieldContext_HeatmapCell_count(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type HeatmapCell", field.Name)
+}
+
+func (ec *executionContext) childFields_HeatmapRow(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "value":
+		return ec.fieldContext_HeatmapRow_value(ctx, field)
+	case "count":
+		return ec.fieldContext_HeatmapRow_count(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HeatmapRow", field.Name)
 }
 
 func (ec *executionContext) childFields_Hop(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4140,8 +4720,12 @@ func (ec *executionContext) childFields_InclusionProof(ctx context.Context, fiel
 		return ec.fieldContext_InclusionProof_eventId(ctx, field)
 	case "leafIndex":
 		return ec.fieldContext_InclusionProof_leafIndex(ctx, field)
+	case "leaf":
+		return ec.fieldContext_InclusionProof_leaf(ctx, field)
 	case "treeSize":
 		return ec.fieldContext_InclusionProof_treeSize(ctx, field)
+	case "rootHash":
+		return ec.fieldContext_InclusionProof_rootHash(ctx, field)
 	case "hashes":
 		return ec.fieldContext_InclusionProof_hashes(ctx, field)
 	case "checkpoint":
@@ -4830,6 +5414,58 @@ func (ec *executionContext) field_InstrumentView_orders_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_acknowledgeAnomaly_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "eventId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["eventId"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_assignAnomaly_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "assignee",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["assignee"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "eventId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["eventId"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_cancelRebuild_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4841,6 +5477,66 @@ func (ec *executionContext) field_Mutation_cancelRebuild_args(ctx context.Contex
 		return nil, err
 	}
 	args["projection"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_commentAnomaly_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "comment",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["comment"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "eventId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["eventId"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_dismissAnomaly_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "reason",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reason"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "eventId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["eventId"] = arg2
 	return args, nil
 }
 
@@ -4993,6 +5689,14 @@ func (ec *executionContext) field_Query_anomalies_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["after"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "notOlderThan",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["notOlderThan"] = arg3
 	return args, nil
 }
 
@@ -5023,6 +5727,60 @@ func (ec *executionContext) field_Query_anomalyHeatmap_args(ctx context.Context,
 		return nil, err
 	}
 	args["bucket"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "by",
+		func(ctx context.Context, v any) (model.HeatmapBy, error) {
+			return ec.unmarshalNHeatmapBy2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmapBy(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["by"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "rows",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["rows"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*model.AnomalyFilter, error) {
+			return ec.unmarshalOAnomalyFilter2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "notOlderThan",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["notOlderThan"] = arg6
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_anomaly_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "notOlderThan",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["notOlderThan"] = arg1
 	return args, nil
 }
 
@@ -5237,6 +5995,14 @@ func (ec *executionContext) field_Query_proof_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["eventId"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "position",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["position"] = arg1
 	return args, nil
 }
 
@@ -5396,6 +6162,28 @@ func (ec *executionContext) field_Subscription_accountEvents_args(ctx context.Co
 	return args, nil
 }
 
+func (ec *executionContext) field_Subscription_anomalyChanged_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*model.AnomalyFilter, error) {
+			return ec.unmarshalOAnomalyFilter2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Subscription_anomalyDetected_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5437,6 +6225,14 @@ func (ec *executionContext) field_Subscription_chainUpdated_args(ctx context.Con
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "seals",
+		func(ctx context.Context, v any) (bool, error) {
+			return ec.unmarshalNBoolean2bool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["seals"] = arg2
 	return args, nil
 }
 
@@ -5467,6 +6263,28 @@ func (ec *executionContext) field_Subscription_entityEvents_args(ctx context.Con
 		return nil, err
 	}
 	args["after"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_events_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*model.EventFilter, error) {
+			return ec.unmarshalOEventFilter2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐEventFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
 	return args, nil
 }
 
@@ -6125,6 +6943,401 @@ func (ec *executionContext) _Anomaly_occurredAt(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_Anomaly_occurredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_id(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_status(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_status(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Status, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.AnomalyStatus) graphql.Marshaler {
+			return ec.marshalNAnomalyStatus2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type AnomalyStatus does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_assignee(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_assignee(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Assignee, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_assignee(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_comments(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_comments(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Comments, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_comments(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_acknowledgedBy(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_acknowledgedBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AcknowledgedBy, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_acknowledgedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_acknowledgedAt(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_acknowledgedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AcknowledgedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_acknowledgedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_dismissedBy(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_dismissedBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DismissedBy, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_dismissedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_dismissedAt(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_dismissedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DismissedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_dismissedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Anomaly_reason(ctx context.Context, field graphql.CollectedField, obj *model.Anomaly) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Anomaly_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Anomaly_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Anomaly", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AnomalyAct_eventId(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyAct) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnomalyAct_eventId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EventID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AnomalyAct_eventId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AnomalyAct", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _AnomalyAct_position(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyAct) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnomalyAct_position(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Position, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AnomalyAct_position(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AnomalyAct", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AnomalyAct_status(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyAct) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnomalyAct_status(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Status, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.ReceiptStatus) graphql.Marshaler {
+			return ec.marshalNReceiptStatus2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐReceiptStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AnomalyAct_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AnomalyAct", field, false, false, errors.New("field of type ReceiptStatus does not have child fields"))
+}
+
+func (ec *executionContext) _AnomalyAct_anomaly(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyAct) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnomalyAct_anomaly(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Anomaly, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Anomaly) graphql.Marshaler {
+			return ec.marshalNAnomaly2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomaly(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AnomalyAct_anomaly(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AnomalyAct",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Anomaly(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AnomalyChange_cursor(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnomalyChange_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AnomalyChange_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AnomalyChange", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _AnomalyChange_event(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnomalyChange_event(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Event, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AuditEvent) graphql.Marshaler {
+			return ec.marshalNAuditEvent2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAuditEvent(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AnomalyChange_event(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AnomalyChange",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AuditEvent(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AnomalyChange_anomaly(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnomalyChange_anomaly(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Anomaly, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Anomaly) graphql.Marshaler {
+			return ec.marshalNAnomaly2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomaly(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AnomalyChange_anomaly(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AnomalyChange",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Anomaly(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _AnomalyConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.AnomalyConnection) (ret graphql.Marshaler) {
@@ -7202,7 +8415,7 @@ func (ec *executionContext) _AuditEvent_leafIndex(ctx context.Context, field gra
 			return ec.fieldContext_AuditEvent_leafIndex(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.LeafIndex, nil
+			return ec.Resolvers.AuditEvent().LeafIndex(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
@@ -7213,7 +8426,7 @@ func (ec *executionContext) _AuditEvent_leafIndex(ctx context.Context, field gra
 	)
 }
 func (ec *executionContext) fieldContext_AuditEvent_leafIndex(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("AuditEvent", field, false, false, errors.New("field of type Int does not have child fields"))
+	return graphql.NewScalarFieldContext("AuditEvent", field, true, true, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _AuditEvent_seal(ctx context.Context, field graphql.CollectedField, obj *model.AuditEvent) (ret graphql.Marshaler) {
@@ -7519,6 +8732,29 @@ func (ec *executionContext) fieldContext_ChainUpdate_cursor(_ context.Context, f
 	return graphql.NewScalarFieldContext("ChainUpdate", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _ChainUpdate_kind(ctx context.Context, field graphql.CollectedField, obj *model.ChainUpdate) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChainUpdate_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.ChainUpdateKind) graphql.Marshaler {
+			return ec.marshalNChainUpdateKind2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐChainUpdateKind(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChainUpdate_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChainUpdate", field, false, false, errors.New("field of type ChainUpdateKind does not have child fields"))
+}
+
 func (ec *executionContext) _ChainUpdate_event(ctx context.Context, field graphql.CollectedField, obj *model.ChainUpdate) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7672,6 +8908,98 @@ func (ec *executionContext) _Checkpoint_note(ctx context.Context, field graphql.
 	)
 }
 func (ec *executionContext) fieldContext_Checkpoint_note(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Checkpoint", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Checkpoint_time(ctx context.Context, field graphql.CollectedField, obj *model.Checkpoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Checkpoint_time(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Time, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Checkpoint_time(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Checkpoint", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Checkpoint_position(ctx context.Context, field graphql.CollectedField, obj *model.Checkpoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Checkpoint_position(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Position, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Checkpoint_position(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Checkpoint", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Checkpoint_seal(ctx context.Context, field graphql.CollectedField, obj *model.Checkpoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Checkpoint_seal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Seal, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Seal) graphql.Marshaler {
+			return ec.marshalNSeal2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐSeal(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Checkpoint_seal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Checkpoint", field, false, false, errors.New("field of type Seal does not have child fields"))
+}
+
+func (ec *executionContext) _Checkpoint_witnesses(ctx context.Context, field graphql.CollectedField, obj *model.Checkpoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Checkpoint_witnesses(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Witnesses, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Checkpoint_witnesses(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Checkpoint", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
@@ -7903,6 +9231,52 @@ func (ec *executionContext) _DailySummary_commission(ctx context.Context, field 
 }
 func (ec *executionContext) fieldContext_DailySummary_commission(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("DailySummary", field, false, false, errors.New("field of type Decimal does not have child fields"))
+}
+
+func (ec *executionContext) _DailySummary_slippageBps(ctx context.Context, field graphql.CollectedField, obj *model.DailySummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DailySummary_slippageBps(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SlippageBps, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *decimal.Decimal) graphql.Marshaler {
+			return ec.marshalODecimal2ᚖgithubᚗcomᚋshopspringᚋdecimalᚐDecimal(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DailySummary_slippageBps(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DailySummary", field, false, false, errors.New("field of type Decimal does not have child fields"))
+}
+
+func (ec *executionContext) _DailySummary_slippageFills(ctx context.Context, field graphql.CollectedField, obj *model.DailySummary) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DailySummary_slippageFills(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SlippageFills, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DailySummary_slippageFills(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DailySummary", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _DailySummary_byType(ctx context.Context, field graphql.CollectedField, obj *model.DailySummary) (ret graphql.Marshaler) {
@@ -8495,6 +9869,61 @@ func (ec *executionContext) fieldContext_Heatmap_bucket(_ context.Context, field
 	return graphql.NewScalarFieldContext("Heatmap", field, false, false, errors.New("field of type Duration does not have child fields"))
 }
 
+func (ec *executionContext) _Heatmap_by(ctx context.Context, field graphql.CollectedField, obj *model.Heatmap) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Heatmap_by(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.By, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.HeatmapBy) graphql.Marshaler {
+			return ec.marshalNHeatmapBy2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmapBy(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Heatmap_by(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Heatmap", field, false, false, errors.New("field of type HeatmapBy does not have child fields"))
+}
+
+func (ec *executionContext) _Heatmap_rows(ctx context.Context, field graphql.CollectedField, obj *model.Heatmap) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Heatmap_rows(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rows, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.HeatmapRow) graphql.Marshaler {
+			return ec.marshalNHeatmapRow2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmapRowᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Heatmap_rows(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Heatmap",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HeatmapRow(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Heatmap_cells(ctx context.Context, field graphql.CollectedField, obj *model.Heatmap) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8550,6 +9979,75 @@ func (ec *executionContext) fieldContext_Heatmap_total(_ context.Context, field 
 	return graphql.NewScalarFieldContext("Heatmap", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _Heatmap_rest(ctx context.Context, field graphql.CollectedField, obj *model.Heatmap) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Heatmap_rest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Heatmap_rest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Heatmap", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Heatmap_failed(ctx context.Context, field graphql.CollectedField, obj *model.Heatmap) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Heatmap_failed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Failed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Heatmap_failed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Heatmap", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Heatmap_failure(ctx context.Context, field graphql.CollectedField, obj *model.Heatmap) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Heatmap_failure(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Failure, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Heatmap_failure(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Heatmap", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _Heatmap_complete(ctx context.Context, field graphql.CollectedField, obj *model.Heatmap) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8594,6 +10092,29 @@ func (ec *executionContext) _HeatmapCell_at(ctx context.Context, field graphql.C
 }
 func (ec *executionContext) fieldContext_HeatmapCell_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("HeatmapCell", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _HeatmapCell_value(ctx context.Context, field graphql.CollectedField, obj *model.HeatmapCell) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HeatmapCell_value(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Value, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_HeatmapCell_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HeatmapCell", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _HeatmapCell_kind(ctx context.Context, field graphql.CollectedField, obj *model.HeatmapCell) (ret graphql.Marshaler) {
@@ -8663,6 +10184,52 @@ func (ec *executionContext) _HeatmapCell_count(ctx context.Context, field graphq
 }
 func (ec *executionContext) fieldContext_HeatmapCell_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("HeatmapCell", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _HeatmapRow_value(ctx context.Context, field graphql.CollectedField, obj *model.HeatmapRow) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HeatmapRow_value(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Value, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_HeatmapRow_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HeatmapRow", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _HeatmapRow_count(ctx context.Context, field graphql.CollectedField, obj *model.HeatmapRow) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HeatmapRow_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HeatmapRow_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HeatmapRow", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _Hop_hop(ctx context.Context, field graphql.CollectedField, obj *model.Hop) (ret graphql.Marshaler) {
@@ -8826,6 +10393,29 @@ func (ec *executionContext) fieldContext_InclusionProof_leafIndex(_ context.Cont
 	return graphql.NewScalarFieldContext("InclusionProof", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _InclusionProof_leaf(ctx context.Context, field graphql.CollectedField, obj *model.InclusionProof) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InclusionProof_leaf(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Leaf, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InclusionProof_leaf(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InclusionProof", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _InclusionProof_treeSize(ctx context.Context, field graphql.CollectedField, obj *model.InclusionProof) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8847,6 +10437,29 @@ func (ec *executionContext) _InclusionProof_treeSize(ctx context.Context, field 
 }
 func (ec *executionContext) fieldContext_InclusionProof_treeSize(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("InclusionProof", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _InclusionProof_rootHash(ctx context.Context, field graphql.CollectedField, obj *model.InclusionProof) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InclusionProof_rootHash(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RootHash, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InclusionProof_rootHash(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InclusionProof", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _InclusionProof_hashes(ctx context.Context, field graphql.CollectedField, obj *model.InclusionProof) (ret graphql.Marshaler) {
@@ -9305,6 +10918,182 @@ func (ec *executionContext) fieldContext_Mutation_replay(ctx context.Context, fi
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_replay_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_acknowledgeAnomaly(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_acknowledgeAnomaly(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().AcknowledgeAnomaly(ctx, fc.Args["id"].(string), fc.Args["eventId"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AnomalyAct) graphql.Marshaler {
+			return ec.marshalNAnomalyAct2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyAct(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_acknowledgeAnomaly(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AnomalyAct(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_acknowledgeAnomaly_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_assignAnomaly(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_assignAnomaly(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().AssignAnomaly(ctx, fc.Args["id"].(string), fc.Args["assignee"].(string), fc.Args["eventId"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AnomalyAct) graphql.Marshaler {
+			return ec.marshalNAnomalyAct2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyAct(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_assignAnomaly(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AnomalyAct(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_assignAnomaly_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_commentAnomaly(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_commentAnomaly(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CommentAnomaly(ctx, fc.Args["id"].(string), fc.Args["comment"].(string), fc.Args["eventId"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AnomalyAct) graphql.Marshaler {
+			return ec.marshalNAnomalyAct2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyAct(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_commentAnomaly(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AnomalyAct(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_commentAnomaly_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_dismissAnomaly(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_dismissAnomaly(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DismissAnomaly(ctx, fc.Args["id"].(string), fc.Args["reason"].(string), fc.Args["eventId"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AnomalyAct) graphql.Marshaler {
+			return ec.marshalNAnomalyAct2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyAct(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_dismissAnomaly(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AnomalyAct(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_dismissAnomaly_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -11245,7 +13034,7 @@ func (ec *executionContext) _Query_anomalies(ctx context.Context, field graphql.
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Anomalies(ctx, fc.Args["filter"].(*model.AnomalyFilter), fc.Args["first"].(*int), fc.Args["after"].(*string))
+			return ec.Resolvers.Query().Anomalies(ctx, fc.Args["filter"].(*model.AnomalyFilter), fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["notOlderThan"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.AnomalyConnection) graphql.Marshaler {
@@ -11279,6 +13068,50 @@ func (ec *executionContext) fieldContext_Query_anomalies(ctx context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_anomaly(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_anomaly(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Anomaly(ctx, fc.Args["id"].(string), fc.Args["notOlderThan"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Anomaly) graphql.Marshaler {
+			return ec.marshalOAnomaly2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomaly(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_anomaly(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Anomaly(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_anomaly_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_anomalyHeatmap(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11289,7 +13122,7 @@ func (ec *executionContext) _Query_anomalyHeatmap(ctx context.Context, field gra
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().AnomalyHeatmap(ctx, fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["bucket"].(*time.Duration))
+			return ec.Resolvers.Query().AnomalyHeatmap(ctx, fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["bucket"].(*time.Duration), fc.Args["by"].(model.HeatmapBy), fc.Args["rows"].(int), fc.Args["filter"].(*model.AnomalyFilter), fc.Args["notOlderThan"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.Heatmap) graphql.Marshaler {
@@ -11453,7 +13286,7 @@ func (ec *executionContext) _Query_proof(ctx context.Context, field graphql.Coll
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Proof(ctx, fc.Args["eventId"].(string))
+			return ec.Resolvers.Query().Proof(ctx, fc.Args["eventId"].(string), fc.Args["position"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.InclusionProof) graphql.Marshaler {
@@ -13096,7 +14929,7 @@ func (ec *executionContext) _Subscription_chainUpdated(ctx context.Context, fiel
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Subscription().ChainUpdated(ctx, fc.Args["orderId"].(string), fc.Args["after"].(*string))
+			return ec.Resolvers.Subscription().ChainUpdated(ctx, fc.Args["orderId"].(string), fc.Args["after"].(*string), fc.Args["seals"].(bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.ChainUpdate) graphql.Marshaler {
@@ -13350,6 +15183,50 @@ func (ec *executionContext) fieldContext_Subscription_entityEvents(ctx context.C
 	return fc, nil
 }
 
+func (ec *executionContext) _Subscription_events(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_events(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().Events(ctx, fc.Args["filter"].(*model.EventFilter), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.EventUpdate) graphql.Marshaler {
+			return ec.marshalNEventUpdate2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐEventUpdate(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_events(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EventUpdate(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_events_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Subscription_anomalyDetected(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
 	return graphql.ResolveFieldStream(
 		ctx,
@@ -13390,6 +15267,82 @@ func (ec *executionContext) fieldContext_Subscription_anomalyDetected(ctx contex
 	if fc.Args, err = ec.field_Subscription_anomalyDetected_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_anomalyChanged(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_anomalyChanged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().AnomalyChanged(ctx, fc.Args["filter"].(*model.AnomalyFilter), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.AnomalyChange) graphql.Marshaler {
+			return ec.marshalNAnomalyChange2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_anomalyChanged(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AnomalyChange(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_anomalyChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_checkpointUpdated(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_checkpointUpdated(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Subscription().CheckpointUpdated(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Checkpoint) graphql.Marshaler {
+			return ec.marshalNCheckpoint2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐCheckpoint(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_checkpointUpdated(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Checkpoint(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -14653,7 +16606,7 @@ func (ec *executionContext) unmarshalInputAnomalyFilter(ctx context.Context, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"kinds", "rules", "severities", "accounts", "strategies", "users", "tickers", "orders", "after", "before", "expression"}
+	fieldsInOrder := [...]string{"kinds", "rules", "severities", "statuses", "accounts", "strategies", "users", "tickers", "orders", "after", "before", "expression"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -14681,6 +16634,13 @@ func (ec *executionContext) unmarshalInputAnomalyFilter(ctx context.Context, obj
 				return it, err
 			}
 			it.Severities = data
+		case "statuses":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("statuses"))
+			data, err := ec.unmarshalOAnomalyStatus2ᚕgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyStatusᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Statuses = data
 		case "accounts":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("accounts"))
 			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
@@ -15408,6 +17368,136 @@ func (ec *executionContext) _Anomaly(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "id":
+			out.Values[i] = ec._Anomaly_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "status":
+			out.Values[i] = ec._Anomaly_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "assignee":
+			out.Values[i] = ec._Anomaly_assignee(ctx, field, obj)
+		case "comments":
+			out.Values[i] = ec._Anomaly_comments(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "acknowledgedBy":
+			out.Values[i] = ec._Anomaly_acknowledgedBy(ctx, field, obj)
+		case "acknowledgedAt":
+			out.Values[i] = ec._Anomaly_acknowledgedAt(ctx, field, obj)
+		case "dismissedBy":
+			out.Values[i] = ec._Anomaly_dismissedBy(ctx, field, obj)
+		case "dismissedAt":
+			out.Values[i] = ec._Anomaly_dismissedAt(ctx, field, obj)
+		case "reason":
+			out.Values[i] = ec._Anomaly_reason(ctx, field, obj)
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var anomalyActImplementors = []string{"AnomalyAct"}
+
+func (ec *executionContext) _AnomalyAct(ctx context.Context, sel ast.SelectionSet, obj *model.AnomalyAct) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, anomalyActImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AnomalyAct")
+		case "eventId":
+			out.Values[i] = ec._AnomalyAct_eventId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "position":
+			out.Values[i] = ec._AnomalyAct_position(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "status":
+			out.Values[i] = ec._AnomalyAct_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "anomaly":
+			out.Values[i] = ec._AnomalyAct_anomaly(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var anomalyChangeImplementors = []string{"AnomalyChange"}
+
+func (ec *executionContext) _AnomalyChange(ctx context.Context, sel ast.SelectionSet, obj *model.AnomalyChange) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, anomalyChangeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AnomalyChange")
+		case "cursor":
+			out.Values[i] = ec._AnomalyChange_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "event":
+			out.Values[i] = ec._AnomalyChange_event(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "anomaly":
+			out.Values[i] = ec._AnomalyChange_anomaly(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -15585,22 +17675,22 @@ func (ec *executionContext) _AuditEvent(ctx context.Context, sel ast.SelectionSe
 		case "eventId":
 			out.Values[i] = ec._AuditEvent_eventId(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "eventType":
 			out.Values[i] = ec._AuditEvent_eventType(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "known":
 			out.Values[i] = ec._AuditEvent_known(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "occurredAt":
 			out.Values[i] = ec._AuditEvent_occurredAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "recordedAt":
 			out.Values[i] = ec._AuditEvent_recordedAt(ctx, field, obj)
@@ -15645,7 +17735,7 @@ func (ec *executionContext) _AuditEvent(ctx context.Context, sel ast.SelectionSe
 		case "path":
 			out.Values[i] = ec._AuditEvent_path(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "correlationId":
 			out.Values[i] = ec._AuditEvent_correlationId(ctx, field, obj)
@@ -15656,7 +17746,7 @@ func (ec *executionContext) _AuditEvent(ctx context.Context, sel ast.SelectionSe
 		case "schemaVersion":
 			out.Values[i] = ec._AuditEvent_schemaVersion(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "data":
 			out.Values[i] = ec._AuditEvent_data(ctx, field, obj)
@@ -15665,24 +17755,55 @@ func (ec *executionContext) _AuditEvent(ctx context.Context, sel ast.SelectionSe
 		case "stream":
 			out.Values[i] = ec._AuditEvent_stream(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "revision":
 			out.Values[i] = ec._AuditEvent_revision(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "position":
 			out.Values[i] = ec._AuditEvent_position(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "leafIndex":
-			out.Values[i] = ec._AuditEvent_leafIndex(ctx, field, obj)
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AuditEvent_leafIndex(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "seal":
 			out.Values[i] = ec._AuditEvent_seal(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -15841,6 +17962,11 @@ func (ec *executionContext) _ChainUpdate(ctx context.Context, sel ast.SelectionS
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "kind":
+			out.Values[i] = ec._ChainUpdate_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "event":
 			out.Values[i] = ec._ChainUpdate_event(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -15933,6 +18059,23 @@ func (ec *executionContext) _Checkpoint(ctx context.Context, sel ast.SelectionSe
 			}
 		case "note":
 			out.Values[i] = ec._Checkpoint_note(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "time":
+			out.Values[i] = ec._Checkpoint_time(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "position":
+			out.Values[i] = ec._Checkpoint_position(ctx, field, obj)
+		case "seal":
+			out.Values[i] = ec._Checkpoint_seal(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "witnesses":
+			out.Values[i] = ec._Checkpoint_witnesses(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -16039,6 +18182,13 @@ func (ec *executionContext) _DailySummary(ctx context.Context, sel ast.Selection
 			}
 		case "commission":
 			out.Values[i] = ec._DailySummary_commission(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "slippageBps":
+			out.Values[i] = ec._DailySummary_slippageBps(ctx, field, obj)
+		case "slippageFills":
+			out.Values[i] = ec._DailySummary_slippageFills(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -16335,6 +18485,16 @@ func (ec *executionContext) _Heatmap(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "by":
+			out.Values[i] = ec._Heatmap_by(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "rows":
+			out.Values[i] = ec._Heatmap_rows(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "cells":
 			out.Values[i] = ec._Heatmap_cells(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -16345,6 +18505,18 @@ func (ec *executionContext) _Heatmap(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "rest":
+			out.Values[i] = ec._Heatmap_rest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "failed":
+			out.Values[i] = ec._Heatmap_failed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "failure":
+			out.Values[i] = ec._Heatmap_failure(ctx, field, obj)
 		case "complete":
 			out.Values[i] = ec._Heatmap_complete(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -16389,12 +18561,55 @@ func (ec *executionContext) _HeatmapCell(ctx context.Context, sel ast.SelectionS
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "value":
+			out.Values[i] = ec._HeatmapCell_value(ctx, field, obj)
 		case "kind":
 			out.Values[i] = ec._HeatmapCell_kind(ctx, field, obj)
 		case "severity":
 			out.Values[i] = ec._HeatmapCell_severity(ctx, field, obj)
 		case "count":
 			out.Values[i] = ec._HeatmapCell_count(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferred), math.MaxInt32)))
+
+	for label, dfs := range deferred {
+		ec.ProcessDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var heatmapRowImplementors = []string{"HeatmapRow"}
+
+func (ec *executionContext) _HeatmapRow(ctx context.Context, sel ast.SelectionSet, obj *model.HeatmapRow) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, heatmapRowImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("HeatmapRow")
+		case "value":
+			out.Values[i] = ec._HeatmapRow_value(ctx, field, obj)
+		case "count":
+			out.Values[i] = ec._HeatmapRow_count(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -16529,8 +18744,18 @@ func (ec *executionContext) _InclusionProof(ctx context.Context, sel ast.Selecti
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "leaf":
+			out.Values[i] = ec._InclusionProof_leaf(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "treeSize":
 			out.Values[i] = ec._InclusionProof_treeSize(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "rootHash":
+			out.Values[i] = ec._InclusionProof_rootHash(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -16740,6 +18965,34 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "replay":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_replay(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "acknowledgeAnomaly":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_acknowledgeAnomaly(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "assignAnomaly":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_assignAnomaly(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "commentAnomaly":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_commentAnomaly(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "dismissAnomaly":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_dismissAnomaly(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -17521,6 +19774,25 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "anomaly":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_anomaly(ctx, field)
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "anomalyHeatmap":
 			field := field
 
@@ -18279,8 +20551,14 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 		return ec._Subscription_instrumentEvents(ctx, fields[0])
 	case "entityEvents":
 		return ec._Subscription_entityEvents(ctx, fields[0])
+	case "events":
+		return ec._Subscription_events(ctx, fields[0])
 	case "anomalyDetected":
 		return ec._Subscription_anomalyDetected(ctx, fields[0])
+	case "anomalyChanged":
+		return ec._Subscription_anomalyChanged(ctx, fields[0])
+	case "checkpointUpdated":
+		return ec._Subscription_checkpointUpdated(ctx, fields[0])
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
@@ -18791,6 +21069,34 @@ func (ec *executionContext) marshalNAnomaly2ᚖgithubᚗcomᚋtradetrailᚋtrade
 	return ec._Anomaly(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNAnomalyAct2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyAct(ctx context.Context, sel ast.SelectionSet, v model.AnomalyAct) graphql.Marshaler {
+	return ec._AnomalyAct(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNAnomalyAct2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyAct(ctx context.Context, sel ast.SelectionSet, v *model.AnomalyAct) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AnomalyAct(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAnomalyChange2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyChange(ctx context.Context, sel ast.SelectionSet, v model.AnomalyChange) graphql.Marshaler {
+	return ec._AnomalyChange(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNAnomalyChange2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyChange(ctx context.Context, sel ast.SelectionSet, v *model.AnomalyChange) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AnomalyChange(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNAnomalyConnection2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyConnection(ctx context.Context, sel ast.SelectionSet, v model.AnomalyConnection) graphql.Marshaler {
 	return ec._AnomalyConnection(ctx, sel, &v)
 }
@@ -18829,6 +21135,16 @@ func (ec *executionContext) marshalNAnomalyEdge2ᚖgithubᚗcomᚋtradetrailᚋt
 		return graphql.Null
 	}
 	return ec._AnomalyEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNAnomalyStatus2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyStatus(ctx context.Context, v any) (model.AnomalyStatus, error) {
+	var res model.AnomalyStatus
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAnomalyStatus2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyStatus(ctx context.Context, sel ast.SelectionSet, v model.AnomalyStatus) graphql.Marshaler {
+	return v
 }
 
 func (ec *executionContext) marshalNAnomalyUpdate2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyUpdate(ctx context.Context, sel ast.SelectionSet, v model.AnomalyUpdate) graphql.Marshaler {
@@ -18923,6 +21239,16 @@ func (ec *executionContext) marshalNChainUpdate2ᚖgithubᚗcomᚋtradetrailᚋt
 		return graphql.Null
 	}
 	return ec._ChainUpdate(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNChainUpdateKind2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐChainUpdateKind(ctx context.Context, v any) (model.ChainUpdateKind, error) {
+	var res model.ChainUpdateKind
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNChainUpdateKind2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐChainUpdateKind(ctx context.Context, sel ast.SelectionSet, v model.ChainUpdateKind) graphql.Marshaler {
+	return v
 }
 
 func (ec *executionContext) marshalNCheckpoint2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐCheckpoint(ctx context.Context, sel ast.SelectionSet, v model.Checkpoint) graphql.Marshaler {
@@ -19089,6 +21415,16 @@ func (ec *executionContext) marshalNHeatmap2ᚖgithubᚗcomᚋtradetrailᚋtrade
 	return ec._Heatmap(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNHeatmapBy2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmapBy(ctx context.Context, v any) (model.HeatmapBy, error) {
+	var res model.HeatmapBy
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNHeatmapBy2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmapBy(ctx context.Context, sel ast.SelectionSet, v model.HeatmapBy) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) marshalNHeatmapCell2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmapCellᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.HeatmapCell) graphql.Marshaler {
 	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -19113,6 +21449,32 @@ func (ec *executionContext) marshalNHeatmapCell2ᚖgithubᚗcomᚋtradetrailᚋt
 		return graphql.Null
 	}
 	return ec._HeatmapCell(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNHeatmapRow2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmapRowᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.HeatmapRow) graphql.Marshaler {
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNHeatmapRow2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmapRow(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNHeatmapRow2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHeatmapRow(ctx context.Context, sel ast.SelectionSet, v *model.HeatmapRow) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._HeatmapRow(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNHop2ᚕᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐHopᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Hop) graphql.Marshaler {
@@ -19830,12 +22192,56 @@ func (ec *executionContext) marshalOAccountView2ᚖgithubᚗcomᚋtradetrailᚋt
 	return ec._AccountView(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOAnomaly2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomaly(ctx context.Context, sel ast.SelectionSet, v *model.Anomaly) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Anomaly(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOAnomalyFilter2ᚖgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyFilter(ctx context.Context, v any) (*model.AnomalyFilter, error) {
 	if v == nil {
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputAnomalyFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOAnomalyStatus2ᚕgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyStatusᚄ(ctx context.Context, v any) ([]model.AnomalyStatus, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var vSlice []any
+	vSlice = graphql.CoerceList(v)
+	var err error
+	res := make([]model.AnomalyStatus, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNAnomalyStatus2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyStatus(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOAnomalyStatus2ᚕgithubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyStatusᚄ(ctx context.Context, sel ast.SelectionSet, v []model.AnomalyStatus) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := marshalInOrder(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAnomalyStatus2githubᚗcomᚋtradetrailᚋtradetrailᚋgraphᚋmodelᚐAnomalyStatus(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalOBoolean2bool(ctx context.Context, v any) (bool, error) {

@@ -53,6 +53,46 @@ type Anomaly struct {
 	Ticker *string `json:"ticker,omitempty"`
 	// When it was detected, by the detector's clock.
 	OccurredAt time.Time `json:"occurredAt"`
+	// Its id, for the query anomaly and for what is done about it.
+	ID string `json:"id"`
+	// How far people have come with it.
+	Status AnomalyStatus `json:"status"`
+	// Who has it.
+	Assignee *string `json:"assignee,omitempty"`
+	// How often it was commented. The comments are events of its trail: the query entity, of type anomaly.
+	Comments int `json:"comments"`
+	// Who acknowledged it.
+	AcknowledgedBy *string `json:"acknowledgedBy,omitempty"`
+	// When it was acknowledged.
+	AcknowledgedAt *time.Time `json:"acknowledgedAt,omitempty"`
+	// Who dismissed it.
+	DismissedBy *string `json:"dismissedBy,omitempty"`
+	// When it was dismissed.
+	DismissedAt *time.Time `json:"dismissedAt,omitempty"`
+	// Why it was dismissed.
+	Reason *string `json:"reason,omitempty"`
+}
+
+// What was done about an anomaly, recorded.
+type AnomalyAct struct {
+	// The event that says so.
+	EventID string `json:"eventId"`
+	// Where the event stands: for notOlderThan.
+	Position string `json:"position"`
+	// RECORDED, or DUPLICATE if it was before, under the same id.
+	Status ReceiptStatus `json:"status"`
+	// The anomaly, not older than the event.
+	Anomaly *Anomaly `json:"anomaly"`
+}
+
+// Something was done about an anomaly.
+type AnomalyChange struct {
+	// Where it stands in the log: for `after`.
+	Cursor string `json:"cursor"`
+	// What was done, by whom: anomaly.acknowledged, assigned, commented or dismissed.
+	Event *AuditEvent `json:"event"`
+	// The anomaly, not older than the event.
+	Anomaly *Anomaly `json:"anomaly"`
 }
 
 // A page of anomalies; the fields are those of EventConnection.
@@ -87,6 +127,8 @@ type AnomalyFilter struct {
 	Rules []string `json:"rules,omitempty"`
 	// Any of these severities.
 	Severities []string `json:"severities,omitempty"`
+	// Any of these states, as they are now.
+	Statuses []AnomalyStatus `json:"statuses,omitempty"`
 	// Any of these accounts.
 	Accounts []string `json:"accounts,omitempty"`
 	// Any of these strategies.
@@ -183,7 +225,7 @@ type AuditEvent struct {
 	Revision int `json:"revision"`
 	// The place in the log of all events; serves as a cursor.
 	Position string `json:"position"`
-	// The number of its leaf in the transparency log; null until it is sealed.
+	// The number of its leaf in the transparency log; null until it is sealed, and on a server that has no copy of the log.
 	LeafIndex *int `json:"leafIndex,omitempty"`
 	// How far its proof has come.
 	Seal Seal `json:"seal"`
@@ -217,11 +259,13 @@ type ChainEvent struct {
 	LatencyFromPrevious time.Duration `json:"latencyFromPrevious"`
 }
 
-// An event of a chain, as it comes.
+// An event of a chain, as it comes, or news of how its events are sealed.
 type ChainUpdate struct {
 	// Where to resume: give it as `after`.
 	Cursor string `json:"cursor"`
-	// What happened.
+	// What the update is about.
+	Kind ChainUpdateKind `json:"kind"`
+	// What happened; with SEAL the newest event that was delivered, again, with its seal.
 	Event *AuditEvent `json:"event"`
 	// The whole chain as it is now.
 	Chain *Chain `json:"chain"`
@@ -239,6 +283,14 @@ type Checkpoint struct {
 	RootHash string `json:"rootHash"`
 	// The whole signed note, with the signatures of the log and of its witnesses: what is to be kept and verified.
 	Note string `json:"note"`
+	// When it was signed, by the server's clock.
+	Time time.Time `json:"time"`
+	// The position of its last event; null while the log is empty. Every event up to it is under the checkpoint.
+	Position *string `json:"position,omitempty"`
+	// SEALED, or WITNESSED when witnesses have cosigned it as the policy asks for.
+	Seal Seal `json:"seal"`
+	// The names of the keys that have signed besides the log's.
+	Witnesses []string `json:"witnesses"`
 }
 
 // How far the source's clock can be trusted.
@@ -279,6 +331,10 @@ type DailySummary struct {
 	Value decimal.Decimal `json:"value"`
 	// Sum of the commissions that events name.
 	Commission decimal.Decimal `json:"commission"`
+	// Average of the slippages that executions name, in basis points, worse above 0, rounded to 4 digits; null if none does. Executions count as they are told: one that is told twice counts twice.
+	SlippageBps *decimal.Decimal `json:"slippageBps,omitempty"`
+	// How many executions name a slippage.
+	SlippageFills int `json:"slippageFills"`
 	// Events by type.
 	ByType []*TypeCount `json:"byType"`
 	// Events by stage.
@@ -431,23 +487,43 @@ type Heatmap struct {
 	To time.Time `json:"to"`
 	// How long each bucket is; the last one ends with `to`.
 	Bucket time.Duration `json:"bucket"`
-	// Those in which there was something, by time, kind and severity.
+	// What the rows are.
+	By HeatmapBy `json:"by"`
+	// The rows, those with the most anomalies first.
+	Rows []*HeatmapRow `json:"rows"`
+	// Those in which there was something, of these rows, by time, value and severity; at most 50,000, or the map is refused.
 	Cells []*HeatmapCell `json:"cells"`
-	// All cells together.
+	// All cells and the rest together.
 	Total int `json:"total"`
-	// False when there were more than 10,000 to count: then the later ones of the log are missing.
+	// How many anomalies are of rows that are not there.
+	Rest int `json:"rest"`
+	// On how many events the expression could not be computed; they are left out.
+	Failed int `json:"failed"`
+	// Why, for the first of these.
+	Failure *string `json:"failure,omitempty"`
+	// Always true: a map that can't be counted is refused.
 	Complete bool `json:"complete"`
 }
 
-// A bucket, a kind and a severity.
+// A bucket, a row and a severity.
 type HeatmapCell struct {
 	// When the bucket begins.
 	At time.Time `json:"at"`
-	// What kind of oddity, in the words of the detector.
+	// Of which row.
+	Value *string `json:"value,omitempty"`
+	// The same if the rows are kinds, else null.
 	Kind *string `json:"kind,omitempty"`
 	// How bad, in the words of the detector.
 	Severity *string `json:"severity,omitempty"`
 	// How many.
+	Count int `json:"count"`
+}
+
+// A kind, a strategy or an account.
+type HeatmapRow struct {
+	// Which, the first 128 bytes of it; null for the anomalies that name none.
+	Value *string `json:"value,omitempty"`
+	// How many in all.
 	Count int `json:"count"`
 }
 
@@ -485,8 +561,12 @@ type InclusionProof struct {
 	EventID string `json:"eventId"`
 	// The number of its leaf, from 0.
 	LeafIndex int `json:"leafIndex"`
+	// The leaf, as it was written; its SHA-256 behind a zero byte is what the way begins with.
+	Leaf string `json:"leaf"`
 	// Leaves of the tree: the size of the checkpoint.
 	TreeSize int `json:"treeSize"`
+	// The root of the tree, in base64: that of the checkpoint.
+	RootHash string `json:"rootHash"`
 	// The hashes on the way, from the leaf up, in base64.
 	Hashes []string `json:"hashes"`
 	// What the proof leads to.
@@ -884,6 +964,186 @@ type UserView struct {
 	Orders *OrderConnection `json:"orders"`
 	// Counts and sums over all of it.
 	Stats *OwnerStats `json:"stats"`
+}
+
+// How far people have come with an anomaly.
+type AnomalyStatus string
+
+const (
+	// Nobody has said that he saw it.
+	AnomalyStatusOpen AnomalyStatus = "OPEN"
+	// Somebody has.
+	AnomalyStatusAcknowledged AnomalyStatus = "ACKNOWLEDGED"
+	// Somebody has looked, and says why there is nothing more to do.
+	AnomalyStatusDismissed AnomalyStatus = "DISMISSED"
+)
+
+var AllAnomalyStatus = []AnomalyStatus{
+	AnomalyStatusOpen,
+	AnomalyStatusAcknowledged,
+	AnomalyStatusDismissed,
+}
+
+func (e AnomalyStatus) IsValid() bool {
+	switch e {
+	case AnomalyStatusOpen, AnomalyStatusAcknowledged, AnomalyStatusDismissed:
+		return true
+	}
+	return false
+}
+
+func (e AnomalyStatus) String() string {
+	return string(e)
+}
+
+func (e *AnomalyStatus) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = AnomalyStatus(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid AnomalyStatus", str)
+	}
+	return nil
+}
+
+func (e AnomalyStatus) MarshalGQL(w io.Writer) {
+	fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *AnomalyStatus) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e AnomalyStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What an update of a chain is about.
+type ChainUpdateKind string
+
+const (
+	// An event that was not delivered before.
+	ChainUpdateKindEvent ChainUpdateKind = "EVENT"
+	// Events that were delivered before have been sealed or witnessed: `chain` shows which. The cursor has not moved.
+	ChainUpdateKindSeal ChainUpdateKind = "SEAL"
+)
+
+var AllChainUpdateKind = []ChainUpdateKind{
+	ChainUpdateKindEvent,
+	ChainUpdateKindSeal,
+}
+
+func (e ChainUpdateKind) IsValid() bool {
+	switch e {
+	case ChainUpdateKindEvent, ChainUpdateKindSeal:
+		return true
+	}
+	return false
+}
+
+func (e ChainUpdateKind) String() string {
+	return string(e)
+}
+
+func (e *ChainUpdateKind) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ChainUpdateKind(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ChainUpdateKind", str)
+	}
+	return nil
+}
+
+func (e ChainUpdateKind) MarshalGQL(w io.Writer) {
+	fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ChainUpdateKind) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ChainUpdateKind) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What a heat map has in its rows.
+type HeatmapBy string
+
+const (
+	// The kind of oddity, in the words of the detector.
+	HeatmapByKind HeatmapBy = "KIND"
+	// The strategy that the anomaly names.
+	HeatmapByStrategy HeatmapBy = "STRATEGY"
+	// The account that the anomaly names.
+	HeatmapByAccount HeatmapBy = "ACCOUNT"
+)
+
+var AllHeatmapBy = []HeatmapBy{
+	HeatmapByKind,
+	HeatmapByStrategy,
+	HeatmapByAccount,
+}
+
+func (e HeatmapBy) IsValid() bool {
+	switch e {
+	case HeatmapByKind, HeatmapByStrategy, HeatmapByAccount:
+		return true
+	}
+	return false
+}
+
+func (e HeatmapBy) String() string {
+	return string(e)
+}
+
+func (e *HeatmapBy) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = HeatmapBy(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid HeatmapBy", str)
+	}
+	return nil
+}
+
+func (e HeatmapBy) MarshalGQL(w io.Writer) {
+	fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *HeatmapBy) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e HeatmapBy) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
 }
 
 // FIX OrdStatus (tag 39).

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/projections/views"
+	"github.com/tradetrail/tradetrail/tlog"
 )
 
 // Views are the read models.
@@ -18,9 +19,29 @@ type Views interface {
 	Await(ctx context.Context, position domain.Position) error
 	Chain(ctx context.Context, order string) (chain domain.Chain, archived int, ok bool, err error)
 	Search(ctx context.Context, q views.Query) (views.Found, error)
+	SearchAnomalies(ctx context.Context, q views.AnomalyQuery) (views.FoundAnomalies, error)
+	Anomaly(ctx context.Context, id string) (views.AnomalyRecord, bool, error)
+	Heatmap(ctx context.Context, q views.HeatmapQuery) (views.Heatmap, error)
 	ParkedCounts(ctx context.Context) (map[string]int64, error)
 	FollowOwner(ctx context.Context, kind, id string, after *domain.Position) (iter.Seq2[domain.Located, error], error)
 	FollowChain(ctx context.Context, order string, after *domain.Position) (iter.Seq2[domain.Located, error], error)
+}
+
+// Seals say how far events are sealed.
+type Seals interface {
+	State() (state tlog.State, changed <-chan struct{})
+}
+
+// unsealed is for a server that knows of no transparency log.
+type unsealed struct{}
+
+func (unsealed) State() (tlog.State, <-chan struct{}) { return tlog.State{}, nil }
+
+func orNone(seals Seals) Seals {
+	if seals == nil {
+		return unsealed{}
+	}
+	return seals
 }
 
 // AuditLimits bound what answers may take.
@@ -49,13 +70,15 @@ func DefaultAuditLimits() AuditLimits {
 	}
 }
 
-// maxQuestionBytes bounds the body of a question; none has one so far.
+// maxQuestionBytes bounds the body of a question; only acts on anomalies have one.
 const maxQuestionBytes = 64 << 10
 
 // Audit answers the questions below /audit, and /openapi.json.
 type Audit struct {
 	views          Views
 	reports        Reports // nil: there are none
+	cases          Cases   // nil: likewise
+	seals          Seals
 	log            *slog.Logger
 	build          string // the version of what writes the answers
 	limits         AuditLimits
@@ -66,16 +89,25 @@ type Audit struct {
 	handler        http.Handler
 }
 
+// AuditOption is what an Audit may have besides.
+type AuditOption func(*Audit)
+
+// WithCases lets people do something about anomalies.
+func WithCases(cases Cases) AuditOption { return func(a *Audit) { a.cases = cases } }
+
 // NewAudit makes the handler. build is the version of what runs, for
-// /openapi.json and entity tags; reports may be nil.
-func NewAudit(views Views, reports Reports, log *slog.Logger, build string, limits AuditLimits) *Audit {
+// /openapi.json and entity tags; reports and seals may be nil.
+func NewAudit(views Views, reports Reports, seals Seals, log *slog.Logger, build string, limits AuditLimits, options ...AuditOption) *Audit {
 	a := &Audit{
-		views: views, reports: reports, log: log, build: build, limits: limits,
+		views: views, reports: reports, seals: orNone(seals), log: log, build: build, limits: limits,
 		feeds:     newSeats("feeds", limits.Feeds, limits.FeedsEach),
 		exports:   newSeats("exports", limits.Exports, limits.ExportsEach),
 		questions: newSeats("questions", limits.Questions, limits.QuestionsEach),
 		turns:     make(chan struct{}, limits.Turns),
 		openAPI:   openAPIOf(build),
+	}
+	for _, option := range options {
+		option(a)
 	}
 	mux := http.NewServeMux()
 	for _, route := range a.routes() {
@@ -121,7 +153,12 @@ func (a *Audit) routes() []route {
 			f.EntityType, f.EntityID = r.PathValue("type"), r.PathValue("id")
 		})},
 		{http.MethodGet, "/audit/events", listParameters(), a.list(func(*http.Request, *views.Query) {})},
-		{http.MethodGet, "/audit/anomalies", without(listParameters(), "type"), a.list(func(_ *http.Request, f *views.Query) { onlyAnomalies(f) })},
+		{http.MethodGet, "/audit/anomalies", append(without(listParameters(), "type"), anomalyLists()...), a.listOf(a.anomalies)},
+		{http.MethodGet, "/audit/anomalies/{id}", []string{"not_older_than"}, a.anomaly},
+		{http.MethodPost, "/audit/anomalies/{id}/acknowledge", nil, a.act(domain.AnomalyAcknowledged)},
+		{http.MethodPost, "/audit/anomalies/{id}/assign", nil, a.act(domain.AnomalyAssigned)},
+		{http.MethodPost, "/audit/anomalies/{id}/comment", nil, a.act(domain.AnomalyCommented)},
+		{http.MethodPost, "/audit/anomalies/{id}/dismiss", nil, a.act(domain.AnomalyDismissed)},
 		{http.MethodGet, "/audit/heatmap", heatmapParameters(), a.heatmap},
 		{http.MethodGet, "/audit/live", liveParameters(), a.live},
 		{http.MethodPost, "/audit/report", reportParameters(), a.anyReport},
@@ -131,8 +168,6 @@ func (a *Audit) routes() []route {
 		{http.MethodGet, "/openapi.json", nil, a.describe},
 	}
 }
-
-func onlyAnomalies(q *views.Query) { q.Types = []string{string(domain.AnomalyDetected)} }
 
 // answer is a route's handler: it refuses a query that the route does not know, and
 // turns errors into problem documents.

@@ -66,7 +66,7 @@ func openDesk(t *testing.T, log []feed.Event, options deskOptions) *desk {
 	if options.wrap != nil {
 		guarded = options.wrap(guarded)
 	}
-	audit := rest.NewAudit(guarded, options.reports, quiet, "v1.2.3", limits)
+	audit := rest.NewAudit(guarded, options.reports, nil, quiet, "v1.2.3", limits)
 	d := &desk{T: t, set: set, log: log, ended: make(chan struct{}, 1000), spec: readSpec(t)}
 	server := httptest.NewServer(rest.Patient(rest.Secure(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() { d.ended <- struct{}{} }()
@@ -456,9 +456,10 @@ func TestHeatmap(t *testing.T) {
 	d.apply(len(d.log))
 	r := d.get("/audit/heatmap?from=2026-03-02&to=2026-03-02T01:40:00Z")
 	require.Equal(t, http.StatusOK, r.status, "%s", r.body)
-	assert.JSONEq(t, `{"from":"2026-03-02T00:00:00Z","to":"2026-03-02T01:40:00Z","bucket_ns":3600000000000,"total":5,"cells":[
-		{"at":"2026-03-02T00:00:00Z","kind":"layering","count":1},{"at":"2026-03-02T00:00:00Z","kind":"spoofing","count":2},
-		{"at":"2026-03-02T01:00:00Z","kind":"unknown","count":2}]}`, string(r.body))
+	assert.JSONEq(t, `{"from":"2026-03-02T00:00:00Z","to":"2026-03-02T01:40:00Z","bucket_ns":3600000000000,"by":"kind","total":5,"rest":0,
+		"rows":[{"value":null,"count":2},{"value":"spoofing","count":2},{"value":"layering","count":1}],"cells":[
+		{"at":"2026-03-02T00:00:00Z","value":"layering","severity":null,"count":1},{"at":"2026-03-02T00:00:00Z","value":"spoofing","severity":null,"count":2},
+		{"at":"2026-03-02T01:00:00Z","value":null,"severity":null,"count":2}]}`, string(r.body))
 	one := d.get("/audit/heatmap?from=2026-03-02&to=2026-03-03&bucket=1d&account=ACC-1").json(t)
 	assert.InDelta(t, 3, one["total"], 0)
 	assert.Len(t, d.get("/audit/anomalies").ids(t), 6)

@@ -30,7 +30,7 @@ func Backup(makeBackup MakeBackup, log *slog.Logger) http.Handler {
 		// Whoever does not read any more must not keep the store from closing.
 		control := http.NewResponseController(w)
 		defer context.AfterFunc(r.Context(), func() { _ = control.SetWriteDeadline(time.Unix(1, 0)) })()
-		out := &download{w: w}
+		out := &attachment{w: w, media: "application/x-tar", file: "tradetrail-backup.tar"}
 		err := makeBackup(r.Context(), out)
 		switch {
 		case err == nil:
@@ -45,21 +45,4 @@ func Backup(makeBackup MakeBackup, log *slog.Logger) http.Handler {
 				"the backup could not be made; the server's log says why"))
 		}
 	})
-}
-
-// download sends its headers with the first byte: until then a problem can be told.
-type download struct {
-	w     http.ResponseWriter
-	begun bool
-}
-
-func (d *download) Write(p []byte) (int, error) {
-	if !d.begun {
-		d.begun = true
-		d.w.Header().Set("Content-Type", "application/x-tar")
-		d.w.Header().Set("Content-Disposition", `attachment; filename="tradetrail-backup.tar"`)
-		d.w.Header().Set("X-Content-Type-Options", "nosniff")
-		d.w.Header().Set("Cache-Control", "no-store")
-	}
-	return d.w.Write(p)
 }

@@ -71,8 +71,9 @@ func (a *Audit) chain(w http.ResponseWriter, r *http.Request, _ query) error {
 		return &domain.Error{Class: domain.ClassNotFound, Code: "unknown_order", Field: "order_id", Message: fmt.Sprintf("no event names order %.64q", id)}
 	}
 	entries := make([]entry, len(chain.Steps))
+	state, _ := a.seals.State()
 	for i, step := range chain.Steps {
-		entries[i] = entryOf(step.Located)
+		entries[i] = entryOf(step.Located, state)
 		latency := nanoseconds(step.LatencyFromPrevious)
 		entries[i].Stage, entries[i].Latency = step.Stage, &latency
 	}

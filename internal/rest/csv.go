@@ -55,7 +55,7 @@ func appendCSV(b []byte, e entry, steps bool) ([]byte, error) {
 		e.RecommendationID, e.ComputationID, e.EvaluationID, e.ApprovalID, e.SessionID, e.Environment, e.Version,
 		e.Actor, e.Source, path, e.CorrelationID, e.CausationID, clock, strconv.Itoa(e.SchemaVersion),
 		string(e.Data), base64.StdEncoding.EncodeToString(e.Raw),
-		e.Stream, strconv.FormatUint(e.Revision, 10), e.Position, e.Seal,
+		e.Stream, strconv.FormatUint(e.Revision, 10), e.Position, string(e.Seal),
 	}
 	for i, cell := range cells {
 		if i > 0 {

@@ -3,13 +3,12 @@ package rest
 import (
 	"strconv"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/tlog"
 )
-
-// sealRecorded is what holds of every event that can be read: it is in the log.
-const sealRecorded = "RECORDED"
 
 // entry is an event in an answer: the canonical event and where it is kept, in a
 // chain with its step.
@@ -21,7 +20,9 @@ type entry struct {
 	Stream   string
 	Revision uint64
 	Position string
-	Seal     string
+	Seal     tlog.Seal
+
+	State *domain.Anomaly // of anomalies only
 }
 
 // appendJSON writes an entry around the canonical event.
@@ -44,7 +45,15 @@ func (e entry) appendJSON(b []byte) ([]byte, error) {
 	b = strconv.AppendUint(append(b, `,"revision":`...), e.Revision, 10)
 	b = append(append(b, `,"position":"`...), e.Position...)
 	b = append(append(b, `","seal":"`...), e.Seal...)
-	return append(b, `"}`...), nil
+	b = append(b, '"')
+	if e.State != nil {
+		state, err := json.Marshal(stateOf(*e.State), jsontext.AllowInvalidUTF8(true))
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(b, `,"state":`...), state...)
+	}
+	return append(b, '}'), nil
 }
 
 // appendArray writes entries as a JSON array.
@@ -65,14 +74,16 @@ func appendArray(b []byte, entries []entry) ([]byte, error) {
 // nanoseconds is a length of time as it stands in answers.
 type nanoseconds int64
 
-func entryOf(e domain.Located) entry {
-	return entry{Event: e.Event, Stream: e.Stream, Revision: e.Revision, Position: e.Position.String(), Seal: sealRecorded}
+func entryOf(e domain.Located, state tlog.State) entry {
+	return entry{Event: e.Event, Stream: e.Stream, Revision: e.Revision, Position: e.Position.String(), Seal: state.Of(e.Position)}
 }
 
-func entriesOf(events []domain.Located) []entry {
+// entries are events, and how far they are sealed by now.
+func (a *Audit) entries(events []domain.Located) []entry {
+	state, _ := a.seals.State()
 	entries := make([]entry, len(events))
 	for i, e := range events {
-		entries[i] = entryOf(e)
+		entries[i] = entryOf(e, state)
 	}
 	return entries
 }

@@ -18,7 +18,7 @@ const exportEvents = 256
 // slow client holds a page of memory and nothing else.
 //
 // Only the trailer says that it is whole: when anything fails, the connection is cut.
-func (a *Audit) export(w http.ResponseWriter, r *http.Request, f format, search views.Query, none bool) error {
+func (a *Audit) export(w http.ResponseWriter, r *http.Request, f format, search views.Query, find finder, none bool) error {
 	if err := needsHTTP11(r); err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (a *Audit) export(w http.ResponseWriter, r *http.Request, f format, search 
 	}
 	defer leave()
 	search.Limit = exportEvents
-	page, err := a.exportPage(r.Context(), search, none)
+	page, err := a.exportPage(r.Context(), search, find, none)
 	if err != nil {
 		return err // nothing is sent yet
 	}
@@ -50,7 +50,7 @@ func (a *Audit) export(w http.ResponseWriter, r *http.Request, f format, search 
 	control := http.NewResponseController(w)
 	body := f.head(false)
 	for written, failed := 0, 0; ; {
-		entries := entriesOf(page.Events)
+		entries := a.entriesOf(page)
 		if body, err = f.lines(body, entries, false); err != nil {
 			break
 		}
@@ -73,7 +73,7 @@ func (a *Audit) export(w http.ResponseWriter, r *http.Request, f format, search 
 			search.After = page.Reached
 		}
 		body = body[:0]
-		if page, err = a.exportPage(r.Context(), search, false); err != nil {
+		if page, err = a.exportPage(r.Context(), search, find, false); err != nil {
 			break
 		}
 		if page.UpTo.Compare(end) < 0 { // they have lost what this export would go on with
@@ -91,12 +91,12 @@ func behind(p domain.Position) domain.Position {
 }
 
 // exportPage finds the next page. Exports have seats of their own and wait for no turn.
-func (a *Audit) exportPage(ctx context.Context, search views.Query, none bool) (page views.Found, err error) {
+func (a *Audit) exportPage(ctx context.Context, search views.Query, find finder, none bool) (found page, err error) {
 	err = a.inTime(ctx, func(ctx context.Context) error {
-		page, err = a.search(ctx, search, none)
+		found, err = searched(ctx, search, find, none)
 		return err
 	})
-	return page, err
+	return found, err
 }
 
 // codeVersion: the request is of a version of HTTP in which the answer can't be told

@@ -61,12 +61,3 @@ func TestStarting(t *testing.T) {
 		assert.Equal(t, "1", w.Header().Get("Retry-After"), path)
 	}
 }
-
-func TestIndex(t *testing.T) {
-	t.Parallel()
-	w := get(t, rest.Index(quiet), "/")
-	assert.Equal(t, http.StatusOK, w.Code)
-	assert.Contains(t, w.Header().Get("Content-Type"), "text/html")
-	assert.Contains(t, w.Header().Get("Content-Security-Policy"), "default-src 'none'")
-	assert.NotEmpty(t, w.Body.String())
-}

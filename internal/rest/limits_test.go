@@ -50,6 +50,13 @@ func (s slow) Search(ctx context.Context, q views.Query) (views.Found, error) {
 	return s.Views.Search(ctx, q)
 }
 
+func (s slow) Heatmap(ctx context.Context, q views.HeatmapQuery) (views.Heatmap, error) {
+	if err := s.wait(ctx); err != nil {
+		return views.Heatmap{}, err
+	}
+	return s.Views.Heatmap(ctx, q)
+}
+
 func (s slow) Chain(ctx context.Context, order string) (domain.Chain, int, bool, error) {
 	if err := s.wait(ctx); err != nil {
 		return domain.Chain{}, 0, false, err

@@ -40,46 +40,83 @@ func (l listBody) with(items []entry) ([]byte, error) {
 	return append(append(b, ','), rest[1:]...), err
 }
 
+// page is what a search found; states are of anomalies only, in the same order.
+type page struct {
+	views.Found
+
+	states []domain.Anomaly
+}
+
+// entriesOf are the entries of a page.
+func (a *Audit) entriesOf(p page) []entry {
+	entries := a.entries(p.Events)
+	for i := range p.states {
+		entries[i].State = &p.states[i]
+	}
+	return entries
+}
+
+// finder finds a page.
+type finder func(ctx context.Context, search views.Query) (page, error)
+
 // list answers searches; limit says what the path limits them to.
 func (a *Audit) list(limit func(*http.Request, *views.Query)) func(http.ResponseWriter, *http.Request, query) error {
 	return func(w http.ResponseWriter, r *http.Request, q query) error {
-		media, err := negotiate(r, mediaJSON, mediaLines, mediaCSV)
-		if err != nil {
-			return err
-		}
-		search, none, err := a.searchOf(q)
-		if err != nil {
-			return err
-		}
-		limit(r, &search)
-		w.Header().Set("Vary", "Accept")
-		if media != mediaJSON && search.Limit == 0 {
-			return a.export(w, r, lasting(media), search, none)
-		}
-		if search.Limit == 0 {
-			search.Limit = defaultPage
-		}
-		var found views.Found
-		err = a.inTurn(r.Context(), func(ctx context.Context) error {
-			found, err = a.search(ctx, search, none)
-			return err
+		return a.answerList(w, r, q, func(ctx context.Context, search views.Query) (page, error) {
+			limit(r, &search)
+			found, err := a.views.Search(ctx, search)
+			return page{Found: found}, err
 		})
-		if err != nil {
-			return err
-		}
-		if err := a.tellParked(w, r); err != nil {
-			return err
-		}
-		return a.page(w, r, media, found)
 	}
 }
 
-// search finds a page. With none there is nothing to find, but the filter must be one.
-func (a *Audit) search(ctx context.Context, search views.Query, none bool) (found views.Found, err error) {
+// listOf answers lists that are found in a way of their own.
+func (a *Audit) listOf(find func(query) (finder, error)) func(http.ResponseWriter, *http.Request, query) error {
+	return func(w http.ResponseWriter, r *http.Request, q query) error {
+		found, err := find(q)
+		if err != nil {
+			return err
+		}
+		return a.answerList(w, r, q, found)
+	}
+}
+
+func (a *Audit) answerList(w http.ResponseWriter, r *http.Request, q query, find finder) error {
+	media, err := negotiate(r, mediaJSON, mediaLines, mediaCSV)
+	if err != nil {
+		return err
+	}
+	search, none, err := a.searchOf(q)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Vary", "Accept")
+	if media != mediaJSON && search.Limit == 0 {
+		return a.export(w, r, lasting(media), search, find, none)
+	}
+	if search.Limit == 0 {
+		search.Limit = defaultPage
+	}
+	var found page
+	err = a.inTurn(r.Context(), func(ctx context.Context) error {
+		found, err = searched(ctx, search, find, none)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := a.tellParked(w, r); err != nil {
+		return err
+	}
+	return a.page(w, r, media, found)
+}
+
+// searched finds a page. With none there is nothing to find, but the filter must be one.
+func searched(ctx context.Context, search views.Query, find finder, none bool) (found page, err error) {
 	if none {
 		_, err = search.Compile()
 	} else {
-		found, err = a.views.Search(ctx, search)
+		found, err = find(ctx, search)
 	}
 	return found, inParameter(err)
 }
@@ -103,8 +140,8 @@ func (a *Audit) tellParked(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (a *Audit) page(w http.ResponseWriter, r *http.Request, media string, found views.Found) error {
-	entries := entriesOf(found.Events)
+func (a *Audit) page(w http.ResponseWriter, r *http.Request, media string, found page) error {
+	entries := a.entriesOf(found)
 	out := listBody{Failed: found.Failed, Failure: found.Failure}
 	w.Header().Set(headerPosition, found.UpTo.String())
 	w.Header().Set(headerFailed, strconv.Itoa(found.Failed))
@@ -141,7 +178,7 @@ func (a *Audit) send(w http.ResponseWriter, r *http.Request, media string, body 
 	if r.Method == http.MethodHead {
 		return
 	}
-	if _, err := w.Write(body); err != nil { //nolint:gosec // no HTML: the media type is set, and nosniff
+	if _, err := w.Write(body); err != nil {
 		a.log.DebugContext(r.Context(), "answer not delivered", slog.Any("error", err))
 	}
 }

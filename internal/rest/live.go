@@ -75,7 +75,7 @@ func (a *Audit) live(w http.ResponseWriter, r *http.Request, q query) error {
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	f := feed{out: w, control: http.NewResponseController(w), now: a.views.Now}
+	f := feed{out: w, control: http.NewResponseController(w), now: a.views.Now, seals: a.seals}
 	f.open(after)
 	next := listen(ctx, events)
 	err = f.run(ctx, next, a.limits.KeepAlive)
@@ -213,6 +213,7 @@ type feed struct {
 	control *http.ResponseController
 	now     func() time.Time
 	batch   []byte
+	seals   Seals
 }
 
 // open tells the client where the feed begins.
@@ -262,7 +263,8 @@ func (f *feed) add(n news) error {
 	if n.err != nil {
 		return n.err
 	}
-	e := entryOf(n.event)
+	state, _ := f.seals.State()
+	e := entryOf(n.event, state)
 	text, err := e.appendJSON(nil)
 	if err != nil {
 		return fmt.Errorf("encoding the event at %s: %w", e.Position, err)

@@ -131,7 +131,7 @@ func TestOpenAPI_DescribesWhatThereIs(t *testing.T) {
 	t.Parallel()
 	s := readSpec(t)
 	var served, described []string
-	endpoints := append(rest.NewAudit(nil, nil, quiet, "v1", rest.DefaultAuditLimits()).Endpoints(),
+	endpoints := append(rest.NewAudit(nil, nil, nil, quiet, "v1", rest.DefaultAuditLimits()).Endpoints(),
 		rest.Endpoint{Method: http.MethodPost, Path: "/v1/events", Parameters: []string{"source"}})
 	for _, e := range endpoints {
 		served = append(served, e.Method+" "+e.Path)

@@ -47,7 +47,7 @@ func parseQuery(raw string, known []string) (query, error) {
 			return query{}, domain.Rejectf("unknown_parameter", name, "this path takes no parameters")
 		case !slices.Contains(known, name):
 			return query{}, domain.Rejectf("unknown_parameter", name, "is none of the parameters here: %s", strings.Join(known, ", "))
-		case len(given) > 1 && !slices.Contains(filterLists(), name):
+		case len(given) > 1 && !slices.Contains(filterLists(), name) && !slices.Contains(anomalyLists(), name):
 			return query{}, domain.Rejectf(domain.CodeInvalid, name, "is given %d times", len(given))
 		case slices.Contains(given, ""):
 			return query{}, domain.Rejectf(domain.CodeInvalid, name, "is empty")
