@@ -68,8 +68,8 @@ func BenchmarkAnswers(b *testing.B) {
 	}()
 	quiet, guarded := slog.New(slog.DiscardHandler), authz.NewViews(set, authz.AllowAll{})
 	mux := http.NewServeMux()
-	mux.Handle("/audit/", rest.NewAudit(guarded, nil, quiet, "bench", rest.DefaultAuditLimits()))
-	mux.Handle("/graphql", graph.NewServer(nil, guarded, nil, quiet))
+	mux.Handle("/audit/", rest.NewAudit(guarded, nil, nil, quiet, "bench", rest.DefaultAuditLimits()))
+	mux.Handle("/graphql", graph.NewServer(nil, guarded, nil, nil, quiet))
 	server := httptest.NewServer(rest.Secure(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mux.ServeHTTP(w, r.WithContext(authz.With(r.Context(), authz.Developer)))
 	})))

@@ -22,14 +22,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tradetrail/tradetrail/domain/rules"
 	"github.com/tradetrail/tradetrail/graph"
 	"github.com/tradetrail/tradetrail/graph/graphiql"
 	"github.com/tradetrail/tradetrail/ingest"
 	"github.com/tradetrail/tradetrail/internal/authz"
+	"github.com/tradetrail/tradetrail/internal/casework"
 	"github.com/tradetrail/tradetrail/internal/config"
 	"github.com/tradetrail/tradetrail/internal/rest"
 	"github.com/tradetrail/tradetrail/projections"
 	"github.com/tradetrail/tradetrail/projections/views"
+	"github.com/tradetrail/tradetrail/web"
 )
 
 // A graceful stop takes at most 10 s: the projections take 2 s of them, see
@@ -59,6 +62,9 @@ type App struct {
 	handler  atomic.Pointer[http.Handler] // Starting until the stores are open
 	stopping atomic.Bool
 	plans    []plan // of the sources
+	rules    *rules.Set
+
+	dashboard *web.Dashboard
 
 	// streams ends when the stop begins: subscriptions have no end of their own.
 	streams    context.Context
@@ -85,11 +91,13 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error)
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", cfg.Listen, err)
 	}
-	a := &App{cfg: cfg, log: log, listener: listener, registry: prometheus.NewRegistry()}
+	a := &App{cfg: cfg, log: log, listener: listener, registry: prometheus.NewRegistry(), rules: rules.Default()}
 	a.streams, a.endStreams = context.WithCancel(context.Background())
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	starting := rest.Starting(log)
-	a.handler.Store(&starting)
+	if a.dashboard, err = web.New(buildVersion()); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	a.handler.Store(a.starting())
 	return a, nil
 }
 
@@ -212,6 +220,10 @@ func (a *App) open() ([]component, error) {
 		return nil, err
 	}
 
+	sealing, err := a.openLog(store.Store, client)
+	if err != nil {
+		return nil, err
+	}
 	checks := []rest.Check{
 		{Name: "eventstore", Ready: func(ctx context.Context) error { _, err := store.Head(ctx); return err }},
 		{Name: "redis", Ready: func(ctx context.Context) error { return client.Ping(ctx).Err() }},
@@ -223,8 +235,16 @@ func (a *App) open() ([]component, error) {
 			return nil
 		}},
 	}
-	checks = append(checks, sourceChecks(sources)...)
+	judging, judged, err := a.openDetection(recorder, store.Store, client)
+	if err != nil {
+		return nil, err
+	}
 	policy := authz.AllowAll{} // Validate lets nobody listen beyond this machine
+	auditing, err := a.openAuditor(sealing, store.Store, set, recorder, policy)
+	if err != nil {
+		return nil, err
+	}
+	checks = append(append(append(append(checks, sourceChecks(sources)...), sealing.checks...), auditing.checks...), judged...)
 	var makeBackup rest.MakeBackup
 	if store.Node != nil {
 		makeBackup = func(ctx context.Context, w io.Writer) error {
@@ -235,22 +255,26 @@ func (a *App) open() ([]component, error) {
 		}
 	}
 	guarded, door := authz.NewViews(set, policy), authz.NewRecorder(recorder, policy)
-	reports, reporting, err := a.openReports(guarded, door)
+	log := authz.NewLog(sealing.view, policy)
+	reports, reporting, err := a.openReports(guarded, sealing.reporter, door)
 	if err != nil {
 		return nil, err
 	}
+	cases := casework.NewDesk(guarded, door, policy, time.Now)
 	page, err := graphiql.New()
 	if err != nil {
 		return nil, err
 	}
 	events := rest.NewDoor(a.streams, door, rest.DefaultDoorLimits(), a.log, time.Now, a.registry)
 	handler := a.routes(endpoints{
-		events: events, graphql: events.Metered(graph.NewServer(door, guarded, reports, a.log)), graphiql: page,
-		audit: rest.NewAudit(guarded, reports, a.log, buildVersion(), rest.DefaultAuditLimits()), backup: rest.Backup(makeBackup, a.log), ready: rest.Ready(checks, a.log),
+		events: events, graphql: events.Metered(graph.NewServer(door, guarded, reports, log, a.log, graph.WithCases(cases))), graphiql: page,
+		audit: rest.NewAudit(guarded, reports, log, a.log, buildVersion(), rest.DefaultAuditLimits(), rest.WithCases(cases)), backup: rest.Backup(makeBackup, a.log), ready: rest.Ready(checks, a.log), tlog: rest.Log(sealing.files, log.Allowed, a.log),
+		verify: rest.Verifying(auditing.verify, a.log, time.Now), integrity: rest.Integrity(auditing.standing, a.log), proof: rest.NewProof(sealing.proofs(policy), guarded, reports, a.log),
 	})
 	a.handler.Store(&handler)
 
-	components := append(reporting, component{name: "projections", run: projection.Run})
+	components := append(append(append(reporting, sealing.components...), auditing.components...), component{name: "projections", run: projection.Run})
+	components = append(components, judging...)
 	if store.Node != nil {
 		components = append(components, component{name: "embedded event store", run: store.watch})
 	}
@@ -262,7 +286,7 @@ func (a *App) open() ([]component, error) {
 }
 
 // endpoints are the handlers that are there when the stores are open.
-type endpoints struct{ events, graphql, graphiql, audit, backup, ready http.Handler }
+type endpoints struct{ events, graphql, graphiql, audit, backup, ready, tlog, verify, integrity, proof http.Handler }
 
 func (a *App) routes(to endpoints) http.Handler {
 	mux := http.NewServeMux()
@@ -276,9 +300,13 @@ func (a *App) routes(to endpoints) http.Handler {
 	audit := rest.NorReadByOtherSites(to.audit, a.log)
 	mux.Handle("/audit/", audit)
 	mux.Handle("/audit/live", a.endAtStop(audit))
+	mux.Handle("GET /audit/integrity", rest.NorReadByOtherSites(to.integrity, a.log))
+	mux.Handle("GET /audit/proof/", rest.NorReadByOtherSites(a.endAtStop(to.proof), a.log))
 	mux.Handle("/openapi.json", audit)
+	mux.Handle("GET /log/", rest.NorReadByOtherSites(to.tlog, a.log))
 	mux.Handle("POST /admin/backup", a.endAtStop(to.backup))
-	mux.Handle("GET /{$}", rest.Index(a.log))
+	mux.Handle("POST /admin/verify", a.endAtStop(to.verify))
+	a.serveDashboard(mux)
 
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "tradetrail_http_seconds", Help: "Duration of HTTP requests; subscriptions count when they end.",

@@ -13,6 +13,7 @@ import (
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/eventstore/embedded"
 	"github.com/tradetrail/tradetrail/internal/config"
+	"github.com/tradetrail/tradetrail/internal/durable"
 )
 
 // Backup describes a copy of the embedded event store.
@@ -138,11 +139,7 @@ func publish(partial, path string) error {
 			return err
 		}
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // Restore makes a data directory of a backup. The directory must be empty or not

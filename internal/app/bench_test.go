@@ -25,10 +25,13 @@ import (
 )
 
 // serving starts an App for a benchmark and returns its URL.
-func serving(b *testing.B, redis string) string {
+func serving(b *testing.B, redis string, changes ...func(*config.Config)) string {
 	b.Helper()
 	cfg := config.Default()
 	cfg.Listen, cfg.DataDir, cfg.Redis = "127.0.0.1:0", b.TempDir(), redis
+	for _, change := range changes {
+		change(&cfg)
+	}
 	a, err := app.New(b.Context(), cfg, slog.New(slog.DiscardHandler))
 	require.NoError(b, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.Context()))

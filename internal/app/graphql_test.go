@@ -459,6 +459,8 @@ func TestGraphQL_FollowsInstrumentsAndEntities(t *testing.T) {
 		`entityEvents(type: "city", id: "c1", after: "C:0/P:0")`:       func(e tale) bool { return e.entityID == "c1" },
 		`entityEvents(type: "account", id: "A1", after: "C:0/P:0")`:    func(e tale) bool { return e.account == "A1" },
 		`entityEvents(type: "instrument", id: "T3", after: "C:0/P:0")`: func(e tale) bool { return e.order == "o3" },
+		`events(after: "C:0/P:0")`:                                     func(tale) bool { return true },
+		`events(filter: {accounts: ["A1"]}, after: "C:0/P:0")`:         func(e tale) bool { return e.account == "A1" },
 	}
 	following := make(map[string]<-chan map[string]any)
 	for field := range follow {
@@ -484,6 +486,8 @@ func TestGraphQL_FollowsInstrumentsAndEntities(t *testing.T) {
 		`subscription { entityEvents(type: "order", id: "o1") { cursor } }`:              "type",
 		`subscription { entityEvents(type: "city", id: "c1", after: "now") { cursor } }`: "after",
 		`subscription { instrumentEvents(ticker: "T1", after: "C:1") { cursor } }`:       "after",
+		`subscription { events(filter: {accounts: []}) { cursor } }`:                     "filter.accounts",
+		`subscription { events(filter: {expression: "price >"}) { cursor } }`:            "filter.expression",
 	} {
 		answer := <-r.updates(query)
 		assert.Equal(t, field, textAt(answer, "errors", 0, "extensions", "field"), query)

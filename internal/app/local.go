@@ -23,7 +23,8 @@ type Local struct {
 }
 
 // OpenLocal serves a data directory, which must exist, on a free loopback port, and
-// waits until its read models, made in memory, have come to the end of the log.
+// waits until its read models, made in memory, have come to the end of the log. It
+// judges and seals nothing.
 // Close must be called.
 func OpenLocal(ctx context.Context, dataDir string, log *slog.Logger) (*Local, error) {
 	if _, err := os.Stat(storeDir(dataDir)); err != nil {
@@ -31,6 +32,7 @@ func OpenLocal(ctx context.Context, dataDir string, log *slog.Logger) (*Local, e
 	}
 	cfg := config.Default()
 	cfg.Listen, cfg.DataDir = "127.0.0.1:0", dataDir
+	cfg.Detect, cfg.TLog = false, config.TLogRead // who asks leaves no trace
 	a, err := New(ctx, cfg, log)
 	if err != nil {
 		return nil, err
