@@ -50,6 +50,7 @@ func TestAsked_WithoutAServer(t *testing.T) {
 	assert.Equal(t, exitUsage, code)
 	assert.Contains(t, stderr, "tradetrail chain")
 
+	assert.NoDirExists(t, filepath.Join(dir, "tlog"), "who asks seals nothing")
 	missing := filepath.Join(dir, "missing")
 	code, _, stderr = tradetrail("", "chain", "o1", "--data-dir", missing)
 	assert.Equal(t, exitError, code)

@@ -94,6 +94,11 @@ func TestImport_RealOrderFlow(t *testing.T) {
 	watch(realRows / 2)
 	require.NoError(t, first.Process.Kill())
 	require.Error(t, first.Wait(), "the import was over before it could be killed")
+	// What the first import had under way would mix with the second: the order of the
+	// log is that of the file within one call.
+	require.Eventually(t, func() bool {
+		return server.measures("tradetrail_appends_under_way 0") && server.measures("tradetrail_bodies 0")
+	}, time.Minute, 20*time.Millisecond, "the server goes on with what the dead import sent")
 
 	code, stdout, stderr := tradetrail("", importing...)
 	require.Zero(t, code, stderr)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -16,8 +17,12 @@ import (
 	"github.com/tradetrail/tradetrail/internal/remote"
 )
 
-// rounds is how many times a process dies: usually, or in a soak.
+// rounds is how many times a process dies: usually, or in a soak, or as many times as
+// TRADETRAIL_KILLS says.
 func rounds(usual, soak int) int {
+	if count, err := strconv.Atoi(os.Getenv("TRADETRAIL_KILLS")); err == nil {
+		return count
+	}
 	if os.Getenv("TRADETRAIL_SOAK") != "" {
 		return soak
 	}
@@ -176,7 +181,7 @@ func accountEvents(server *process, account string) []recordedEvent {
 }
 
 var allViews = []string{
-	"events", "search", "orders", "chains", "accounts", "strategies", "users", "instruments", "entities", "daily", "latency",
+	"events", "search", "orders", "chains", "accounts", "strategies", "users", "instruments", "entities", "daily", "latency", "anomalies",
 }
 
 // assertEqualsRebuild rebuilds every view; each must equal what it replaces.

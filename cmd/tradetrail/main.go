@@ -84,7 +84,7 @@ func newRoot(e env) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		newServe(e), newRecord(e), newImport(e), newChain(e), newQuery(e), newReport(e), newTail(e), newProjections(e), newRebuild(e), newBackup(e), newRestore(e), newRules(e), newSimulate(e), newAgent(e), newHealth(e), newVersion(e),
+		newServe(e), newRecord(e), newImport(e), newChain(e), newQuery(e), newReport(e), newProve(e), newVerify(e), newTail(e), newProjections(e), newRebuild(e), newBackup(e), newRestore(e), newRules(e), newSimulate(e), newAgent(e), newKeygen(), newHealth(e), newVersion(e),
 	)
 	return root
 }

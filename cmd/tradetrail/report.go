@@ -111,6 +111,6 @@ func writeReport(ctx context.Context, client *answering, query url.Values, outpu
 	if err := writeTo(output, e.stdout, func(w io.Writer) error { return client.ReportContent(ctx, job, w) }); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.stderr, "sha256 %s, %d rows, recorded as event %s\n", job.SHA256, job.Rows, job.EventID)
+	_, err = fmt.Fprintf(e.stderr, "sha256 %s, %d rows, recorded as event %s, report %s\n", job.SHA256, job.Rows, job.EventID, job.ID)
 	return err
 }

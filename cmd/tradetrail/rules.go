@@ -146,7 +146,11 @@ func printRule(out io.Writer, r rules.Rule) error {
 		if value == "" {
 			value = "(not set)"
 		}
-		fmt.Fprintf(table, "%s\t%s (%s): %s; %s\n", t.Name, value, t.Unit, t.Means, t.Source)
+		most := ""
+		if t.Max != "" {
+			most = ", at most " + t.Max
+		}
+		fmt.Fprintf(table, "%s\t%s (%s%s): %s; %s\n", t.Name, value, t.Unit, most, t.Means, t.Source)
 	}
 	return table.Flush()
 }

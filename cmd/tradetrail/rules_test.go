@@ -36,6 +36,9 @@ func TestRules_ListShowCheck(t *testing.T) {
 	code, _, stderr = tradetrail("", "rules", "check", rulesFile(t, "rules:\n- id: big\n  when: fill_quantity >\n  explanation: big"))
 	assert.Equal(t, exitError, code)
 	assert.Contains(t, stderr, "line 3, rule big, when: ")
+	code, _, stderr = tradetrail("", "rules", "test", "--examples", "101", good)
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, stderr, "from 0 to 100")
 	code, _, _ = tradetrail("", "rules", "list", "--format", "csv")
 	assert.Equal(t, exitUsage, code)
 	code, _, stderr = tradetrail("", "rules", "test", "none.yaml")
@@ -74,6 +77,8 @@ func TestRules_Test(t *testing.T) {
 
 	same := try(rulesFile(t, ""))
 	assert.Positive(t, same.Events)
+	assert.Zero(t, same.Waiting, "the log's end is the end")
+	assert.Positive(t, try(rulesFile(t, ""), "--to", "2100-01-01").Waiting)
 	require.NotEmpty(t, same.Rules)
 	for _, d := range same.Rules {
 		assert.Zero(t, d.New+d.Vanished, d.Rule)

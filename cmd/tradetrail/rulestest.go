@@ -49,8 +49,8 @@ func newRulesTest(e env) *cobra.Command {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			if show < 0 {
-				return usageError{errors.New("--examples must be at least 0")}
+			if show < 0 || show > rules.MaxExamples {
+				return usageError{fmt.Errorf("--examples must be from 0 to %d", rules.MaxExamples)}
 			}
 			set, err := loadRules(args[0])
 			if err != nil {
@@ -83,6 +83,9 @@ func newRulesTest(e env) *cobra.Command {
 			}
 			if missing.Parked > 0 {
 				fmt.Fprintf(e.stderr, "tradetrail: the read models could not take in %d events, which were not judged; see tradetrail projections\n", missing.Parked)
+			}
+			if before == "" {
+				run.finish()
 			}
 			return writeTo(output, e.stdout, func(w io.Writer) error {
 				if format == "json" {
@@ -139,6 +142,15 @@ func (t *trialRun) event(_ io.Writer, line []byte) error {
 	return t.bar.Add(1)
 }
 
+// finish judges what waits for more of the log, when there is none. After a window it
+// stays unjudged: what comes next is in the log, and not known here.
+func (t *trialRun) finish() {
+	t.compared.Now(t.now.Finish()...)
+	if t.then != nil {
+		t.compared.Then(t.then.Finish()...)
+	}
+}
+
 // outcome is what a trial has shown.
 type outcome struct {
 	Events       int64              `json:"events"`
@@ -147,6 +159,8 @@ type outcome struct {
 	New          []rules.Finding    `json:"new"`      // examples
 	Vanished     []rules.Finding    `json:"vanished"` // examples
 	Unjudged     int64              `json:"unjudged"`
+	Waiting      int                `json:"waiting"`    // for their grace, at the end of the window
+	Uncompared   int64              `json:"uncompared"` // findings for which there was no room
 	Uncomputable map[string]int64   `json:"uncomputable"`
 }
 
@@ -154,7 +168,7 @@ func (t *trialRun) outcome(show int) outcome {
 	stats := t.now.Stats()
 	return outcome{
 		Events: t.events, Recorded: t.recorded, Rules: t.compared.Differences(), New: t.compared.New(show), Vanished: t.compared.Vanished(show),
-		Unjudged: stats.Unjudged, Uncomputable: stats.Uncomputable,
+		Unjudged: stats.Unjudged, Waiting: stats.Waiting, Uncompared: t.compared.Uncompared(), Uncomputable: stats.Uncomputable,
 	}
 }
 
@@ -184,6 +198,12 @@ func printOutcome(out io.Writer, o outcome) error {
 	}
 	if o.Unjudged > 0 {
 		fmt.Fprintf(out, "\nnot judged, since too much had happened in between: %d\n", o.Unjudged)
+	}
+	if o.Waiting > 0 {
+		fmt.Fprintf(out, "\nnot judged, since they wait for what is recorded after the window: %d\n", o.Waiting)
+	}
+	if o.Uncompared > 0 {
+		fmt.Fprintf(out, "\nfindings that are not counted, since there are too many: %d\n", o.Uncompared)
 	}
 	for _, rule := range slices.Sorted(maps.Keys(o.Uncomputable)) {
 		fmt.Fprintf(out, "\nthe expression of %s made no sense on %d events\n", rule, o.Uncomputable[rule])

@@ -35,13 +35,19 @@ func newServe(e env) *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
+			set, err := loadRules(cfg.Rules)
+			if err != nil {
+				return usageError{err}
+			}
 			collectGarbage(cfg, e.lookup)
 			log := obs.NewLogger(e.stderr, level)
 			obs.AdoptRedisLog(log)
+			obs.AdoptTesseraLog(log)
 			a, err := app.New(cmd.Context(), cfg, log)
 			if err != nil {
 				return err
 			}
+			a.JudgeBy(set)
 			if err := a.AddSources(sources); err != nil {
 				return errors.Join(usageError{err}, a.Close())
 			}
@@ -57,12 +63,23 @@ func newServe(e env) *cobra.Command {
 	secretFlag(cmd, &cfg.Redis, "redis", "URL of a Redis (redis://, redis+cluster://, redis+sentinel://) instead of the in-process one [$TRADETRAIL_REDIS]")
 	flags.StringVar(&cfg.Sources, "sources", cfg.Sources, "YAML file of the brokers and sessions to record from")
 	flags.Var(keepValue{&cfg.Keep}, "keep", "how long event bodies stay in Redis, such as 90d, 2w, 12h or 36h30m; older ones are read from the event store; 0: for ever")
+	flags.StringVar(&cfg.Rules, "rules", cfg.Rules, "YAML file of the rules that find anomalies (default: those that come along)")
+	flags.BoolVar(&cfg.Detect, "detect", cfg.Detect, "have rules judge the log, and record what they find")
 	flags.BoolVar(&cfg.Demo, "demo", cfg.Demo, "play a simulated trading day")
 	flags.StringVar(&cfg.ReportDir, "report-dir", cfg.ReportDir, "folder to which daily and monthly reports are written; none without it")
+	flags.StringVar(&cfg.ReportBucket, "report-bucket", cfg.ReportBucket, "bucket to which they are written instead, such as s3://bucket/prefix?endpoint=https://minio.example:9000&region=eu-central-1; credentials as AWS tools take them")
 	flags.StringVar(&cfg.ReportDaily, "report-daily", cfg.ReportDaily, "when the report of the UTC day before is written: a cron expression of five fields; empty: never")
 	flags.StringVar(&cfg.ReportMonthly, "report-monthly", cfg.ReportMonthly, "when the report of the month before is written; empty: never")
 	flags.StringVar(&cfg.ReportZone, "report-zone", cfg.ReportZone, "time zone of these expressions, such as America/New_York")
 	flags.StringVar(&cfg.ReportFormat, "report-format", cfg.ReportFormat, "pdf, html, csv, json or text")
+	flags.StringVar(&cfg.TLog, "tlog", cfg.TLog, "whether this process writes the transparency log: true, false, auto, which is true with the embedded event store, or read, which shows what is sealed and seals nothing")
+	flags.StringVar(&cfg.TLogDir, "tlog-dir", cfg.TLogDir, "folder of the transparency log (default DATA-DIR/tlog)")
+	flags.StringVar(&cfg.LogKey, "log-key", cfg.LogKey, "file of the private key that signs the log's checkpoints, see keygen (default DATA-DIR/keys/log.key, made by the first start)")
+	flags.StringVar(&cfg.LogOrigin, "log-origin", cfg.LogOrigin, "name of the log that the first start makes, such as audit.example.com/trading (default tradetrail.local/RANDOM)")
+	flags.StringVar(&cfg.WitnessPolicy, "witness-policy", cfg.WitnessPolicy, "file that says who cosigns checkpoints, in the format of c2sp.org/tlog-policy")
+	secretFlag(cmd, &cfg.TSAURL, "tsa-url", "time-stamping authority (RFC 3161) that is asked for timestamps of checkpoints, such as https://tsa.example/tsr [$TRADETRAIL_TSA_URL]")
+	flags.StringVar(&cfg.TSARoots, "tsa-roots", cfg.TSARoots, "file of the root certificates of that authority, in PEM")
+	flags.DurationVar(&cfg.TSAEvery, "tsa-every", cfg.TSAEvery, "how often the newest checkpoint is timestamped")
 	flags.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug, info, warn or error")
 	return cmd
 }

@@ -13,10 +13,12 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tradetrail/tradetrail/internal/remote"
@@ -50,7 +52,24 @@ func startServer(t *testing.T, dataDir, redis string, args ...string) *process {
 
 func startBinary(t *testing.T, binary, dataDir, redis string, args ...string) *process {
 	t.Helper()
-	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--data-dir", dataDir, "--redis", redis}, args...)
+	p := serveBinary(t, binary, dataDir, redis, args...)
+	p.waitReady()
+	return p
+}
+
+// startUnready is startServer for one that will not be ready.
+func startUnready(t *testing.T, dataDir, redis string) *process {
+	t.Helper()
+	return serveBinary(t, os.Args[0], dataDir, redis, "--tlog=true")
+}
+
+func serveBinary(t *testing.T, binary, dataDir, redis string, args ...string) *process {
+	t.Helper()
+	args = append([]string{
+		"serve", "--listen", "127.0.0.1:0", "--data-dir", dataDir, "--redis", redis,
+		"--detect=false", // most tests count what they have recorded themselves
+		"--tlog=false",   // what is sealed has tests of its own
+	}, args...)
 	cmd := exec.Command(binary, args...)
 	cmd.Env = append(os.Environ(), "TRADETRAIL_TEST_MAIN=1")
 	stderr, err := cmd.StderrPipe()
@@ -80,7 +99,6 @@ func startBinary(t *testing.T, binary, dataDir, redis string, args ...string) *p
 	case <-p.done:
 		t.Fatalf("the server ended: %s", p.output())
 	}
-	p.waitReady()
 	return p
 }
 
@@ -93,14 +111,18 @@ func (p *process) output() string {
 // waitReady asks until the server says that it is ready.
 func (p *process) waitReady() {
 	p.t.Helper()
-	require.Eventually(p.t, func() bool {
+	var said atomic.Value
+	ready := assert.Eventually(p.t, func() bool {
 		response, err := http.Get(p.URL + "/readyz")
 		if err != nil {
 			return false
 		}
 		defer response.Body.Close()
+		body, _ := io.ReadAll(response.Body) // for the message alone
+		said.Store(string(body))
 		return response.StatusCode == http.StatusOK
 	}, 2*time.Minute, 20*time.Millisecond, "the server does not get ready")
+	require.True(p.t, ready, "it says: %v\n%s", said.Load(), p.output())
 }
 
 // kill ends the process as a power cut would.

@@ -184,14 +184,17 @@ func recordUntilItDies(ctx context.Context, server *process, items []ingest.Item
 }
 
 // writes asks the process whether it writes the views.
-func (p *process) writes() bool {
+func (p *process) writes() bool { return p.measures("tradetrail_projection_writes 1") }
+
+// measures reports whether a metric of the process has this value.
+func (p *process) measures(line string) bool {
 	response, err := http.Get(p.URL + "/metrics")
 	if err != nil {
 		return false
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	return err == nil && strings.Contains(string(text), "\ntradetrail_projection_writes 1\n")
+	return err == nil && strings.Contains(string(text), "\n"+line+"\n")
 }
 
 // answers are a process's answers about what all events add up to.
