@@ -3,10 +3,11 @@
 
 GO       ?= go
 # Per package, so that a hang ends with a goroutine dump and not with CI's limit.
-TIMEOUT  ?= 20m
+TIMEOUT  ?= 30m
 FUZZTIME ?= 10s
 BENCH    ?= .
 COUNT    ?= 1
+LEAVES   ?= 1000000
 
 # The race detector links C code. On a machine with only Go the tests still
 # run, without it; CI always has a compiler.
@@ -55,8 +56,8 @@ fuzz: ## every fuzz function for FUZZTIME (10s) each
 
 # No race detector here: the numbers would be its own.
 .PHONY: bench
-bench: ## all benchmarks; BENCH=regexp, COUNT=10 for benchstat
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count=$(COUNT) -timeout=60m ./...
+bench: ## all benchmarks; BENCH=regexp, COUNT=10 for benchstat, LEAVES=1000000 of the log
+	TRADETRAIL_BENCH_LEAVES=$(LEAVES) $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count=$(COUNT) -timeout=60m ./...
 
 # No install scripts: what is native in them comes built, as an optional package
 # for each platform.
@@ -75,9 +76,28 @@ graphql-audit: ## install the audits of GraphQL over HTTP, for the test with the
 graphiql: ## bundle the page at /graphiql anew
 	cd graph/graphiql && npm ci --no-audit --no-fund --ignore-scripts && npm run build
 
+.PHONY: web-packages
+web-packages: ## install what the dashboard is built and tested with
+	cd web && npm ci --no-audit --no-fund --ignore-scripts
+
+# Only needed after a change below web/ or in the schema: what it makes is committed.
+# The same sources and lock file give the same bytes.
+.PHONY: web
+web: web-packages ## generate the dashboard's operations and build it anew
+	cd web && npm run gen && npm run build
+
+# Compared with the tree as it was, as in gen-check.
+.PHONY: web-check
+web-check: web-packages ## types, lint and tests of the dashboard; building it again changes nothing
+	bash web/check.sh
+
+.PHONY: web-e2e
+web-e2e: ## the dashboard in Chromium; takes the pictures of docs/dashboard.md anew
+	TRADETRAIL_REQUIRE=1 TRADETRAIL_SCREENSHOTS=$(CURDIR)/docs/screenshots $(GO) test -count=1 -v -run InABrowser ./web
+
 .PHONY: soak
-soak: ## long load, kill -9, outage and damage tests
-	TRADETRAIL_SOAK=1 $(GO) test -run 'Soak|Kill|UnderLoad|Outage|Flipped|AnyConfiguration' -count=1 -v -timeout=90m ./...
+soak: ## long load, kill -9, outage, damage and tamper tests
+	TRADETRAIL_SOAK=1 $(GO) test -run 'Soak|Kill|Tamper|UnderLoad|Outage|Flipped|AnyConfiguration' -count=1 -v -timeout=90m ./...
 
 .PHONY: cover
 cover: ## test coverage over all packages, generated code left out
@@ -137,4 +157,4 @@ ci: ## what CI runs, in its order
 
 .PHONY: clean
 clean: ## remove what the targets above have made
-	rm -rf bin .cache eventstore/embedded/nodeclient/node_modules graph/nodeclients/node_modules graph/audit/node_modules graph/graphiql/node_modules
+	rm -rf bin .cache eventstore/embedded/nodeclient/node_modules graph/nodeclients/node_modules graph/audit/node_modules graph/graphiql/node_modules web/node_modules
