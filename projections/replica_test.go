@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"context"
 	"os"
 	"testing"
 	"time"
@@ -104,6 +105,27 @@ func follow(t *testing.T, set *views.Set, account string) func(n int) []domain.L
 		}
 		return got
 	}
+}
+
+// Two services may share a server, each in a database of its own. What one tells its
+// readers, of positions in its log, is nothing to the other's.
+func TestReplicas_Databases(t *testing.T) {
+	r := viewstest.Own(t)
+	store, others := viewstest.OpenStore(t), viewstest.OpenStore(t)
+	in := run(t, r.Dial(t), store)
+	beside := run(t, r.DialWith(t, func(o *redis.UniversalOptions) { o.DB = 1 }), others)
+	in.ready(t)
+	beside.ready(t)
+	events := viewstest.History(17, 200)
+	near := others.Append(t, events[:10]...)
+	beside.reach(t, near)
+	far := store.Append(t, events...)
+	in.reach(t, far)
+	require.Positive(t, far.Compare(near))
+	waiting, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	require.Error(t, beside.Views.Await(waiting, far), "it has not come there: that is the other's log")
+	beside.ready(t)
 }
 
 // A writer that stops gives the lease back at once.

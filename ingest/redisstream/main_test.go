@@ -8,4 +8,4 @@ import (
 	"github.com/tradetrail/tradetrail/projections/viewstest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(viewstest.Main(m)) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(viewstest.Main(m), viewstest.Dialing()) }

@@ -55,7 +55,7 @@ func TestRun_FindsWhatAPlainRunFinds(t *testing.T) {
 		assertStops(t, d)
 
 		// Redis forgets all: the log is read again, and nothing is said twice.
-		require.NoError(t, r.Client.FlushAll(t.Context()).Err())
+		r.Flush(t)
 		to.tell(t, events[750:]...)
 		d = run(t, set, store, to, detect.InRedis(r.Client), r.Client)
 		d.caughtUp(t)

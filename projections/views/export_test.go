@@ -17,6 +17,9 @@ func (s *Set) Listeners() int {
 	return len(s.hub.topics)
 }
 
+// Channel is where the set publishes what it tells others.
+func (s *Set) Channel() string { return s.channel }
+
 // Tighten makes the limits of reading so small that a test reaches them.
 func (s *Set) Tighten(chain, bytes, stretches int) { s.limits = limits{chain, bytes, stretches} }
 

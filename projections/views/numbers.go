@@ -3,6 +3,7 @@ package views
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,8 +17,17 @@ const (
 	fenceKey       = "tradetrail:{views}:fence"       // number of the process that writes
 	logKey         = "tradetrail:{views}:log"         // the log that the views were made from
 	rebuildsKey    = "tradetrail:{views}:rebuilds"    // hash: view -> Progress of its last rebuild
-	channel        = "tradetrail:{views}:changes"     // published: news
 )
+
+// channelOf names the channel on which news is published. A server's databases share
+// its channels, and those of another are of another log.
+func channelOf(client redis.UniversalClient) string {
+	database := 0
+	if one, ok := client.(*redis.Client); ok {
+		database = one.Options().DB
+	}
+	return "tradetrail:{views}:changes:" + strconv.Itoa(database)
+}
 
 // drawScript draws a number that was never drawn before, even if Redis has lost
 // the last one: then it begins at the seconds since epoch, or behind what this

@@ -177,10 +177,11 @@ func TestReplica_StaleNews(t *testing.T) {
 	require.Eventually(t, func() bool { return other.Ready() != nil }, patience, time.Millisecond)
 	end := log[len(log)-1].Position
 	stale := "somebody\n" + domain.Position{}.String() + "\n" + end.String() + "\n*"
-	require.NoError(t, r.Client.Publish(t.Context(), "tradetrail:{views}:changes", stale).Err())
 	for range 20 {
-		require.NoError(t, r.Client.Publish(t.Context(), "tradetrail:{views}:changes", stale).Err())
-		_, _, err := other.Owner(t.Context(), views.Accounts, "ACC-1")
+		heard, err := r.Client.Publish(t.Context(), other.Channel(), stale).Result()
+		require.NoError(t, err)
+		require.Positive(t, heard)
+		_, _, err = other.Owner(t.Context(), views.Accounts, "ACC-1")
 		require.Error(t, err)
 	}
 }

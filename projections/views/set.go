@@ -38,6 +38,8 @@ type Set struct {
 	now    func() time.Time
 	limits limits
 
+	channel string // where news is published
+
 	applying sync.RWMutex // held for the duration of an Apply, of a Start, and of a switch of generations; for reading by who compares builds
 	fence    int64        // our number as the one that writes; 0: we don't; guarded by applying
 	unsure   bool         // an Apply failed: it may have changed what nobody was told of; guarded by applying
@@ -80,7 +82,7 @@ func NewSet(client redis.UniversalClient, store *eventstore.Store, log *slog.Log
 			bodies.count = clusterParts
 		}
 	}
-	s := &Set{client: client, reads: newConvoy(client), writes: newFerry(client), store: store, log: log, hub: newHub(), name: uuid.NewString(), now: options.Now, limits: defaultLimits()}
+	s := &Set{client: client, reads: newConvoy(client), writes: newFerry(client), store: store, log: log, hub: newHub(), name: uuid.NewString(), now: options.Now, limits: defaultLimits(), channel: channelOf(client)}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -270,7 +270,7 @@ func (s *Set) Watch(ctx context.Context) error {
 }
 
 func (s *Set) watch(ctx context.Context, well func()) error {
-	news := s.client.Subscribe(ctx, channel)
+	news := s.client.Subscribe(ctx, s.channel)
 	defer func() { _ = news.Close() }() // nothing left to fail
 	messages := news.Channel()
 	tick := time.NewTicker(watchEvery)
@@ -345,7 +345,7 @@ func (s *Set) tell(ctx context.Context, after, at domain.Position, topics map[st
 		n.topics = slices.Collect(maps.Keys(topics))
 		s.hub.notify(append(n.topics, anyTopic))
 	}
-	if err := s.client.Publish(ctx, channel, n.String()).Err(); err != nil {
+	if err := s.client.Publish(ctx, s.channel, n.String()).Err(); err != nil {
 		s.log.DebugContext(ctx, "changes were not published", slog.Any("error", err))
 	}
 }

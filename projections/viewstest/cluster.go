@@ -38,7 +38,7 @@ func Cluster(t testing.TB) *Redis {
 // Main wraps the tests of a package, so that they share what is slow to start,
 // and stops it after the last of them:
 //
-//	func TestMain(m *testing.M) { goleak.VerifyTestMain(viewstest.Main(m)) }
+//	func TestMain(m *testing.M) { goleak.VerifyTestMain(viewstest.Main(m), viewstest.Dialing()) }
 func Main(m *testing.M) interface{ Run() int } { return sharing{m} }
 
 type sharing struct{ m *testing.M }
