@@ -131,8 +131,14 @@ func TestOpenAPI_DescribesWhatThereIs(t *testing.T) {
 	t.Parallel()
 	s := readSpec(t)
 	var served, described []string
-	endpoints := append(rest.NewAudit(nil, nil, nil, quiet, "v1", rest.DefaultAuditLimits()).Endpoints(),
-		rest.Endpoint{Method: http.MethodPost, Path: "/v1/events", Parameters: []string{"source"}})
+	endpoints := slices.Concat(
+		rest.NewAudit(nil, nil, nil, quiet, "v1", rest.DefaultAuditLimits()).Endpoints(),
+		rest.NewProof(nil, nil, nil, quiet).Endpoints(),
+		[]rest.Endpoint{
+			{Method: http.MethodGet, Path: "/audit/integrity", Parameters: []string{"before", "limit"}},
+			{Method: http.MethodPost, Path: "/v1/events", Parameters: []string{"source"}},
+		},
+	)
 	for _, e := range endpoints {
 		served = append(served, e.Method+" "+e.Path)
 		operation := "/paths/" + escaped(e.Path) + "/" + strings.ToLower(e.Method)

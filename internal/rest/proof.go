@@ -51,11 +51,26 @@ const proofsAtATime, proofsEach = 8, 2
 // process has no log.
 func NewProof(proofs Proofs, chains Chains, reports ProvenReports, log *slog.Logger) *Proof {
 	p := &Proof{proofs: proofs, chains: chains, reports: reports, log: log, seats: newSeats("proofs", proofsAtATime, proofsEach), mux: http.NewServeMux()}
-	p.mux.HandleFunc("GET /audit/proof/event/{id}", p.answer([]string{"redact", "stream", "position"}, p.event))
-	p.mux.HandleFunc("GET /audit/proof/order/{id}", p.answer([]string{"redact"}, p.order))
-	p.mux.HandleFunc("GET /audit/proof/window", p.answer([]string{"redact", "from", "to"}, p.window))
-	p.mux.HandleFunc("GET /audit/proof/report/{id}", p.answer(nil, p.report))
+	for _, route := range p.routes() {
+		p.mux.HandleFunc("GET "+route.path, p.answer(route.parameters, route.write))
+	}
 	return p
+}
+
+// provingRoute is one kind of bundle.
+type provingRoute struct {
+	path       string
+	parameters []string
+	write      proving
+}
+
+func (p *Proof) routes() []provingRoute {
+	return []provingRoute{
+		{"/audit/proof/event/{id}", []string{"redact", "stream", "position"}, p.event},
+		{"/audit/proof/order/{id}", []string{"redact"}, p.order},
+		{"/audit/proof/window", []string{"redact", "from", "to"}, p.window},
+		{"/audit/proof/report/{id}", nil, p.report},
+	}
 }
 
 func (p *Proof) ServeHTTP(w http.ResponseWriter, r *http.Request) {

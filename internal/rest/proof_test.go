@@ -3,6 +3,7 @@ package rest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -17,7 +18,9 @@ import (
 
 	"github.com/tradetrail/tradetrail/domain"
 	"github.com/tradetrail/tradetrail/internal/rest"
+	"github.com/tradetrail/tradetrail/tlog/audit"
 	"github.com/tradetrail/tradetrail/tlog/prove"
+	"github.com/tradetrail/tradetrail/tlog/verify"
 )
 
 // told writes what it was asked for.
@@ -49,8 +52,13 @@ func (p told) say(to io.Writer, text string, o prove.Options) error {
 	if o.Redact {
 		text += " redacted"
 	}
-	_, err := io.WriteString(to, text)
-	return errors.Join(err, p.err)
+	return errors.Join(bundleOf(to, text), p.err)
+}
+
+// bundleOf writes what has a bundle's form.
+func bundleOf(to io.Writer, text string) error {
+	_, err := fmt.Fprintf(to, `{"format":"tradetrail/proof/v1","kind":"event","subject":{"event":%q},"origin":"o","key":"k","checkpoint":"c","runs":[]}`, text)
+	return err
 }
 
 // oneOrder has a chain of two events.
@@ -68,12 +76,12 @@ func (oneReport) Bundle(_ context.Context, id string, to io.Writer) error {
 	if id != "r1" {
 		return &domain.Error{Class: domain.ClassNotFound, Code: "no_proof", Message: "a PDF does"}
 	}
-	_, err := io.WriteString(to, "the proof of r1")
-	return err
+	return bundleOf(to, "the proof of r1")
 }
 
 func TestProof(t *testing.T) {
 	t.Parallel()
+	described := readSpec(t)
 	for name, c := range map[string]struct {
 		proofs   rest.Proofs
 		path     string
@@ -117,6 +125,48 @@ func TestProof(t *testing.T) {
 			assert.Equal(t, c.status, response.StatusCode, "%s", body)
 			assert.Equal(t, c.cutShort, err != nil)
 			assert.Contains(t, string(body), c.says)
+			if err == nil {
+				described.check(t, http.MethodGet, request.URL.EscapedPath(), reply{status: response.StatusCode, header: response.Header, body: body})
+			}
+		})
+	}
+}
+
+func TestIntegrity(t *testing.T) {
+	t.Parallel()
+	described := readSpec(t)
+	knows := func(known audit.Standing) rest.Standing {
+		return func(_ context.Context, before string, limit int) (any, error) {
+			if limit > audit.MaxCertificates {
+				return nil, domain.Rejectf(domain.CodeInvalid, "limit", "too many")
+			}
+			known.Issued = []audit.IssuedOfADay{{Day: "2026-03-02", Note: fmt.Sprint(before, " ", limit)}}
+			return known, nil
+		}
+	}
+	verified := &audit.VerifiedUpTo{Size: 7, Root: verify.EmptyRoot(), At: time.Date(2026, 3, 3, 0, 0, 1, 5, time.UTC)}
+	for name, c := range map[string]struct {
+		standing rest.Standing
+		query    string
+		status   int
+		says     string
+	}{
+		"intact":       {knows(audit.Standing{Verdict: "intact", Verified: verified, More: true}), "", 200, `"note":" 31"`},
+		"doubted":      {knows(audit.Standing{Verdict: "doubted", Doubts: []string{"leaf 3"}, Failed: "no disk"}), "?limit=2", 200, `"note":" 2"`},
+		"unknown":      {knows(audit.Standing{Verdict: "unknown"}), "?before=2026-03-03&limit=100", 200, `"note":"2026-03-03 100"`},
+		"too many":     {knows(audit.Standing{}), "?limit=101", 422, "limit"},
+		"no number":    {knows(audit.Standing{}), "?limit=all", 422, "limit"},
+		"a wrong name": {knows(audit.Standing{}), "?day=2026-03-03", 422, "day"},
+		"no log":       {nil, "", 501, "no_log"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			answer := httptest.NewRecorder()
+			request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/audit/integrity"+c.query, nil)
+			rest.Integrity(c.standing, quiet).ServeHTTP(answer, request)
+			assert.Equal(t, c.status, answer.Code)
+			assert.Contains(t, answer.Body.String(), c.says)
+			described.check(t, http.MethodGet, "/audit/integrity", reply{status: answer.Code, header: answer.Header(), body: answer.Body.Bytes()})
 		})
 	}
 }
