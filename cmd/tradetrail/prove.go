@@ -11,6 +11,7 @@ import (
 // proveFlags are what a proof can be of.
 type proveFlags struct {
 	event, stream, position, order, report, from, to string
+	checkpoint                                       string // its text
 	redact                                           bool
 }
 
@@ -19,6 +20,9 @@ func (f proveFlags) path() (path string, query url.Values, err error) {
 	query = url.Values{}
 	if f.redact {
 		query.Set("redact", "true")
+	}
+	if f.checkpoint != "" {
+		query.Set("checkpoint", f.checkpoint)
 	}
 	window := f.from != "" || f.to != ""
 	named := 0
@@ -38,8 +42,8 @@ func (f proveFlags) path() (path string, query url.Values, err error) {
 		return "", nil, errors.New("--position says where the event of --event is, and takes the place of --stream")
 	case f.stream != "" && f.event == "":
 		return "", nil, errors.New("--stream says where the event of --event is")
-	case f.report != "" && f.redact:
-		return "", nil, errors.New("what a report shows can't be redacted in its proof")
+	case f.report != "" && (f.redact || f.checkpoint != ""):
+		return "", nil, errors.New("the proof of a report is made with it: nothing in it can be redacted, and it continues no checkpoint of your choice")
 	case f.event != "" && named == 1 && !window:
 		return "event/" + url.PathEscape(f.event), query, nil
 	case f.order != "" && named == 1 && !window:
@@ -58,7 +62,7 @@ func (f proveFlags) path() (path string, query url.Values, err error) {
 func newProve(e env) *cobra.Command {
 	var from asked
 	var flags proveFlags
-	var output string
+	var output, kept string
 	cmd := &cobra.Command{
 		Use:   "prove",
 		Short: "Write a proof that others can verify",
@@ -69,9 +73,15 @@ func newProve(e env) *cobra.Command {
 			"that alone, as long as the server keeps the report.",
 		Example: `  tradetrail prove --order ord-1 --output ord-1.json
   tradetrail prove --event 0197b0a4-8a2e-7c3e-9d43-5f6f3f0e2a11 --redact
-  tradetrail prove --from 2026-03-02 --to 2026-03-03 --output day.json`,
+  tradetrail prove --from 2026-03-02 --to 2026-03-03 --output day.json
+  tradetrail prove --order ord-1 --checkpoint kept.txt --output ord-1.json`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if kept != "" {
+				if flags.checkpoint, err = checkpointIn(kept); err != nil {
+					return err
+				}
+			}
 			path, query, err := flags.path()
 			if err != nil {
 				return usageError{err}
@@ -92,6 +102,7 @@ func newProve(e env) *cobra.Command {
 	cmd.Flags().StringVar(&flags.from, "from", "", "the beginning of the window: 2026-03-02T14:30:00Z, or a date")
 	cmd.Flags().StringVar(&flags.to, "to", "", "the end of the window, which is not in it")
 	cmd.Flags().BoolVar(&flags.redact, "redact", false, "leave out what the events say, and show their salted digests")
+	cmd.Flags().StringVar(&kept, "checkpoint", "", "file of a checkpoint kept from earlier: the bundle shows that the log continues it")
 	cmd.Flags().StringVar(&output, "output", "", "file to write to; it is there only when all is in it")
 	from.flags(cmd, e)
 	return cmd

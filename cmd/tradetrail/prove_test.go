@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -52,6 +53,33 @@ func TestProve_AgainstTheKeyAlone(t *testing.T) {
 			require.NotEqual(t, bundle, changed, "the bundle says at which revision an event stands")
 			assert.False(t, judge(changed).Verified)
 		})
+	}
+
+	// A checkpoint that somebody kept is continued by what is proven later, and whoever
+	// verifies that needs no log.
+	kept := sealedIn(t, dir)
+	folder := t.TempDir()
+	file, bundle, changed := filepath.Join(folder, "kept"), filepath.Join(folder, "bundle"), filepath.Join(folder, "changed")
+	require.NoError(t, os.WriteFile(file, []byte(kept), 0o600))
+	require.NoError(t, os.WriteFile(changed, []byte(strings.Replace(kept, "\n", "\n1", 1)), 0o600))
+	code, _, stderr = tradetrail(someEvents(20, 30), "import", "--server", server.URL, "--format", "ndjson", "-")
+	require.Zero(t, code, stderr)
+	server.sealedUpTo(dir, 150)
+	server.caughtUp()
+	for _, args := range [][]string{{"--order", "ord_7"}, {"--order", "ord_7", "--checkpoint", file}} {
+		code, _, stderr = tradetrail("", append([]string{"prove", "--server", server.URL, "--output", bundle}, args...)...)
+		require.Zero(t, code, stderr)
+		text, err := os.ReadFile(bundle)
+		require.NoError(t, err)
+		verdict, err := verify.Bundle(bytes.NewReader(text), verify.Trust{Keys: verify.Keys{key}, Older: kept}, nil)
+		require.NoError(t, err)
+		assert.Equal(t, len(args) > 2, verdict.Verified, "%v", verdict.Failures)
+	}
+	for wrong, says := range map[string]string{changed: "checkpoint", filepath.Join(folder, "none"): "no such file"} {
+		code, _, stderr = tradetrail("", "prove", "--server", server.URL, "--order", "ord_7", "--checkpoint", wrong, "--output", filepath.Join(folder, "not"))
+		assert.Equal(t, exitError, code)
+		assert.Contains(t, stderr, says)
+		assert.NoFileExists(t, filepath.Join(folder, "not"))
 	}
 
 	code, _, stderr = tradetrail("", "prove", "--server", server.URL, "--event", "v7-1", "--stream", "order-ord_8", "--output", filepath.Join(t.TempDir(), "none"))

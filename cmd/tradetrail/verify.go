@@ -40,11 +40,11 @@ func newVerify(e env) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ask := rest.VerifyRequest{Full: o.full, NoViews: o.noViews, Key: o.key, Checkpoints: make(map[string]string)}
 			for _, path := range o.checkpoints {
-				text, err := os.ReadFile(path)
+				text, err := checkpointIn(path)
 				if err != nil {
-					return fmt.Errorf("reading a checkpoint: %w", err)
+					return err
 				}
-				ask.Checkpoints[path] = string(text)
+				ask.Checkpoints[path] = text
 			}
 			if o.tsaRoots != "" {
 				text, err := os.ReadFile(o.tsaRoots)
@@ -78,6 +78,15 @@ func newVerify(e env) *cobra.Command {
 	flags.BoolVar(&o.json, "json", false, "print the report as JSON")
 	serverFlag(cmd, e, &o.server)
 	return cmd
+}
+
+// checkpointIn reads a checkpoint that somebody kept.
+func checkpointIn(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("reading a checkpoint: %w", err)
+	}
+	return string(text), nil
 }
 
 func runVerify(ctx context.Context, e env, o verifyOptions, ask rest.VerifyRequest) (audit.Report, error) {

@@ -66,9 +66,9 @@ type provingRoute struct {
 
 func (p *Proof) routes() []provingRoute {
 	return []provingRoute{
-		{"/audit/proof/event/{id}", []string{"redact", "stream", "position"}, p.event},
-		{"/audit/proof/order/{id}", []string{"redact"}, p.order},
-		{"/audit/proof/window", []string{"redact", "from", "to"}, p.window},
+		{"/audit/proof/event/{id}", []string{"redact", "checkpoint", "stream", "position"}, p.event},
+		{"/audit/proof/order/{id}", []string{"redact", "checkpoint"}, p.order},
+		{"/audit/proof/window", []string{"redact", "checkpoint", "from", "to"}, p.window},
 		{"/audit/proof/report/{id}", nil, p.report},
 	}
 }
@@ -114,7 +114,7 @@ func (p *Proof) write(r *http.Request, parameters []string, write proving, out i
 		return err
 	}
 	defer leave()
-	var o prove.Options
+	o := prove.Options{Older: q.text("checkpoint")}
 	switch text := q.text("redact"); text {
 	case "", "false":
 	case "true":

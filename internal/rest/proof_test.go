@@ -52,6 +52,9 @@ func (p told) say(to io.Writer, text string, o prove.Options) error {
 	if o.Redact {
 		text += " redacted"
 	}
+	if o.Older != "" {
+		text += " continuing " + o.Older
+	}
 	return errors.Join(bundleOf(to, text), p.err)
 }
 
@@ -92,6 +95,7 @@ func TestProof(t *testing.T) {
 		"an event":        {told{}, "event/94167980-F909-527e-a4af-bc3155f586d3", 200, "94167980-f909-527e-a4af-bc3155f586d3", false},
 		"with its stream": {told{}, "event/94167980-F909-527e-a4af-bc3155f586d3?stream=order-ord%201%2F2", 200, "94167980-f909-527e-a4af-bc3155f586d3 order-ord 1/2", false},
 		"an order":        {told{}, "order/ord%201%2F2?redact=true", 200, "ord 1/2 C:1/P:1 C:7/P:6 redacted", false},
+		"a checkpoint":    {told{}, "order/ord%201%2F2?checkpoint=log%0A7%0A", 200, `C:7/P:6 continuing log\n7\n`, false},
 		"a window":        {told{}, "window?from=2026-03-02&to=2026-03-02T14:30:00Z", 200, "2026-03-02T00:00:00Z 2026-03-02T14:30:00Z", false},
 		"a report":        {told{}, "report/r1", 200, "the proof of r1", false},
 		"no PDF":          {told{}, "report/r2", 404, "no_proof", false},

@@ -73,7 +73,7 @@ func (p *Prover) begin(ctx context.Context, to io.Writer, o Options) (*builder, 
 	}
 	older, failure := b.keys.Open(o.Older, nil)
 	if failure != nil {
-		return nil, domain.Rejectf(domain.CodeInvalid, "older", "%s", failure)
+		return nil, domain.Rejectf(domain.CodeInvalid, "checkpoint", "%s", failure)
 	}
 	b.older = &older
 	return b, nil
@@ -131,7 +131,7 @@ func (b *builder) continues(ctx context.Context) (err error) {
 	}
 	signed := verify.Checkpoint{Origin: b.head.Origin, Size: b.tree.Size(), Root: b.root}
 	if failure := signed.Extends(b.older.Checkpoint, shown.Hashes); failure != nil {
-		return contradiction("%s", failure)
+		return &domain.Error{Class: domain.ClassIntegrity, Code: CodeRewritten, Message: "the log does not continue the checkpoint: " + failure.String()}
 	}
 	b.head.Older = shown
 	return nil

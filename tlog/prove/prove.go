@@ -21,10 +21,11 @@ import (
 
 // Codes of the errors of this package.
 const (
-	CodeUnsealed   = "unsealed"    // ClassNotFound: recorded, and in no checkpoint yet
-	CodeUnknown    = "unknown"     // ClassNotFound: there is no such event or order
-	CodeAmbiguous  = "ambiguous"   // ClassRejected: several events have this id, in different streams
-	CodeContradict = "log_differs" // ClassIntegrity: store and log contradict each other
+	CodeUnsealed   = "unsealed"      // ClassNotFound: recorded, and in no checkpoint yet
+	CodeUnknown    = "unknown"       // ClassNotFound: there is no such event or order
+	CodeAmbiguous  = "ambiguous"     // ClassRejected: several events have this id, in different streams
+	CodeContradict = "log_differs"   // ClassIntegrity: store and log contradict each other
+	CodeRewritten  = "log_rewritten" // ClassIntegrity: the log does not continue a checkpoint that it has signed
 )
 
 // Events is the event store.

@@ -3,6 +3,7 @@ package prove_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -297,6 +298,8 @@ func TestProver_RefusesAWrongOlderCheckpoint(t *testing.T) {
 	other, err := note.Sign(&note.Note{Text: fmt.Sprintf("prove.example\n600\n%s\n", verify.Digest{1})}, w.signer)
 	require.NoError(t, err)
 	err = w.prover().Event(t.Context(), io.Discard, uuid.NewSHA1(uuid.Nil, []byte("17")), "", prove.Options{Older: string(other)})
-	require.Error(t, err)
-	assert.Equal(t, domain.ClassIntegrity, domain.ClassOf(err))
+	refused, ok := errors.AsType[*domain.Error](err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, domain.ClassIntegrity, refused.Class)
+	assert.Equal(t, prove.CodeRewritten, refused.Code)
 }
