@@ -42,7 +42,11 @@ func (s *Set) Tend(ctx context.Context) error {
 			}
 			continue
 		}
-		s.log.WarnContext(ctx, "rebuilds have to wait", slog.Any("error", err))
+		level := slog.LevelWarn
+		if errors.Is(err, errNotStarted) { // as at every start
+			level = slog.LevelDebug
+		}
+		s.log.Log(ctx, level, "rebuilds have to wait", slog.Any("error", err))
 		_ = backoff.Wait(ctx, attempt, 50*time.Millisecond, 2*time.Second)
 		attempt++
 	}
