@@ -61,7 +61,6 @@ func Verifying(verify Verify, log *slog.Logger, now func() time.Time) http.Handl
 			writeProblem(w, r, log, problemOf(err))
 			return
 		}
-		defer leave()
 		lines, control := json.NewEncoder(w), http.NewResponseController(w)
 		told := time.Time{}
 		say := func(line VerifyProgress) {
@@ -70,12 +69,16 @@ func Verifying(verify Verify, log *slog.Logger, now func() time.Time) http.Handl
 			_ = lines.Encode(line) // who has gone away ends the request's context
 			_ = control.Flush()
 		}
-		report, err := verify(r.Context(), ask, func(done, total uint64) {
+		progress := func(done, total uint64) {
 			if at := now(); at.Sub(told) >= verifyTold {
 				told = at
 				say(VerifyProgress{Done: done, Total: total})
 			}
-		})
+		}
+		report, err := func() (any, error) {
+			defer leave() // before the last line: whoever has read that may ask again at once
+			return verify(r.Context(), ask, progress)
+		}()
 		if err != nil && told.IsZero() {
 			writeProblem(w, r, log, problemOf(err))
 			return
