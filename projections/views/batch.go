@@ -114,9 +114,6 @@ func (b *batch) commit(ctx context.Context, g *Generation, before, after string)
 			break
 		}
 	}
-	if wrongType(err) { // of this slice the rest was written
-		return "", b.keys.abandon(ctx, g.client, err)
-	}
 	return stands, unavailable("writing below "+b.keys.prefix, err)
 }
 

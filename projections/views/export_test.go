@@ -113,7 +113,17 @@ type Ferry struct{ *ferry }
 // NewFerry makes one.
 func NewFerry(client redis.UniversalClient) Ferry { return Ferry{newFerry(client)} }
 
+// FerryTrips is how many transactions are under way at a time.
+const FerryTrips = ferryTrips
+
 // Cross sends one command, if a cursor is where it was.
 func (f Ferry) Cross(ctx context.Context, cursor, before, after string, args ...any) (string, error) {
 	return f.cross(ctx, &crossing{cursor: cursor, before: before, after: after, commands: []*command{{args: args}}})
+}
+
+// Waiting counts those who have not left yet.
+func (f Ferry) Waiting() int {
+	f.trips.mu.Lock()
+	defer f.trips.mu.Unlock()
+	return len(f.trips.waiting)
 }

@@ -5,16 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tradetrail/tradetrail/domain"
+	"github.com/tradetrail/tradetrail/projections/views"
 	"github.com/tradetrail/tradetrail/projections/viewstest"
 )
 
@@ -142,7 +146,7 @@ func TestApply_FailingExec(t *testing.T) {
 				require.NoError(t, set.Apply(t.Context(), viewstest.SliceOf(log, 0, 30)))
 				hook.next.Store(&victim)
 				require.Error(t, set.Apply(t.Context(), viewstest.SliceOf(log, 30, 60)), "%s, transaction of %s", name, victim)
-				drive(t.Context(), t, set, log, 1, never)
+				drive(t.Context(), t, set, log, 1, isTransient) // the others' writes may still arrive
 				assert.Equal(t, straight(t, r, log), hashes(t, set), "%s, transaction of %s", name, victim)
 				assertNoDuplicates(t, r)
 			}
@@ -233,6 +237,71 @@ func TestApply_Cancelled(t *testing.T) {
 		assert.Equal(t, want, hashes(t, set))
 		assertNoDuplicates(t, r)
 		assert.Greater(t, failures, 10, "hardly anything was cancelled")
+	})
+}
+
+// A write whose caller has gone sets out when its view was taken over already: the same
+// slice is folded anew from what it has just written.
+func TestApply_OvertakenByACancelledWrite(t *testing.T) {
+	r := viewstest.InProcess(t)
+	log := viewstest.Log(viewstest.History(41, 200))
+	client := r.Dial(t)
+	var armed atomic.Bool
+	late := &gate{arrived: make(chan struct{}), open: make(chan struct{}), match: func(cmd redis.Cmder) bool {
+		return names(cmd, "watch", "{accounts:") && armed.CompareAndSwap(true, false)
+	}}
+	viewstest.Hook(client, late)
+	set := openSet(t, client, nil)
+	require.NoError(t, set.Apply(t.Context(), viewstest.SliceOf(log, 0, 30)))
+	cursor := keyOf(t, set, views.Accounts, "cursor")
+	armed.Store(true)
+	ctx, cancel := context.WithCancel(t.Context())
+	var applying errgroup.Group
+	applying.Go(func() error { return set.Apply(ctx, viewstest.SliceOf(log, 30, 60)) })
+	<-late.arrived
+	cancel()
+	require.ErrorIs(t, applying.Wait(), context.Canceled)
+	stand, err := set.Start(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, log[29].Position, stand)
+	taken := r.Client.Get(t.Context(), cursor).Val()
+	close(late.open)
+	require.Eventually(t, func() bool { return r.Client.Get(t.Context(), cursor).Val() != taken }, patience, time.Millisecond)
+	err = set.Apply(t.Context(), viewstest.SliceOf(log, 30, 60))
+	assert.True(t, isTransient(err), "%v", err)
+	drive(t.Context(), t, set, log, 1, isTransient)
+	assert.Equal(t, straight(t, r, log), hashes(t, set))
+	assertNoDuplicates(t, r)
+}
+
+// Somebody has put a key where a list will be, and removes it when it is too late: what
+// could not be pushed is not lost, although the caller is gone when that shows.
+func TestApply_CancelledAndWrittenByHalves(t *testing.T) {
+	viewstest.EachRedis(t, func(t *testing.T, r *viewstest.Redis) {
+		at := time.Date(2026, 3, 2, 15, 0, 0, 0, time.UTC)
+		var events []*domain.Event
+		for _, id := range []string{"A", "B", "C"} {
+			events = append(events, &domain.Event{Type: domain.OrderSubmitted, OrderID: "O" + id, AccountID: id, SchemaVersion: 1, OccurredAt: at})
+		}
+		log := viewstest.Log(events)
+		client := r.Dial(t)
+		set := openSet(t, client, nil)
+		require.NoError(t, set.Apply(t.Context(), viewstest.SliceOf(log, 0, 1)))
+		list, cursor := keyOf(t, set, views.Accounts, "n:B"), keyOf(t, set, views.Accounts, "cursor")
+		require.NoError(t, r.Client.Set(t.Context(), list, "foreign", 0).Err())
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		viewstest.Hook(client, &between{
+			match: func(cmds []redis.Cmder) bool {
+				return slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return names(cmd, "rpush", list) })
+			},
+			do: cancel,
+		})
+		require.Error(t, set.Apply(ctx, viewstest.SliceOf(log, 1, 2)))
+		require.Eventually(t, func() bool { return r.Client.Exists(t.Context(), cursor).Val() == 0 }, patience, time.Millisecond)
+		require.NoError(t, r.Client.Del(t.Context(), list).Err())
+		drive(t.Context(), t, set, log, 1, isTransient)
+		assert.Equal(t, straight(t, r, log), hashes(t, set))
 	})
 }
 

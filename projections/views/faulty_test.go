@@ -123,3 +123,26 @@ func (o *onCommand) before(cmds ...redis.Cmder) {
 		what()
 	}
 }
+
+// gate holds commands back until it is opened.
+type gate struct {
+	match   func(redis.Cmder) bool
+	arrived chan struct{} // hears of each that waits
+	open    chan struct{} // closed to let them through
+}
+
+func (g *gate) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if g.match(cmd) {
+			g.arrived <- struct{}{}
+			<-g.open
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (g *gate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}

@@ -2,6 +2,8 @@ package views
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -26,6 +28,7 @@ type crossing struct {
 
 	stands string // what it was found to be, if not before; after, if it was written
 	err    error
+	half   bool // the cursor was written, and not all of the commands
 }
 
 // arguments is how much it has to write.
@@ -77,10 +80,15 @@ func (f *ferry) transact(ctx context.Context, some []*crossing) {
 		var ready []*crossing
 		for i, c := range some {
 			c.stands, _ = found[i].(string) // else there is none: noCursor
-			switch c.stands {
-			case c.before:
+			switch {
+			case slices.ContainsFunc(ready, func(other *crossing) bool { return other.cursor == c.cursor }):
+				// Two write there, as when a switch that was given up arrives after all:
+				// Start takes the build over while a rebuild still works on it. WATCH tells
+				// only those apart that go one after the other.
+				c.err = errMoved
+			case c.stands == c.before:
 				ready = append(ready, c)
-			case c.after:
+			case c.stands == c.after:
 				// An earlier write of the same slice arrived after all. What was folded
 				// may have been read behind it: nobody may go on from that.
 				c.err = errMoved
@@ -95,11 +103,16 @@ func (f *ferry) transact(ctx context.Context, some []*crossing) {
 		if c.err == nil {
 			c.err = err
 		}
+		if c.half {
+			// Without a cursor the view is made anew. Here, since whoever waits for the
+			// crossing may have gone, and would not learn of it.
+			c.err = errors.Join(c.err, f.client.Del(context.WithoutCancel(ctx), c.cursor).Err())
+		}
 	}
 }
 
-// write writes crossings in one MULTI. A command that fails, since a key is of a kind
-// that no view makes it, fails its own; any other error is all theirs.
+// write writes crossings in one MULTI. A command that fails, since it finds what no view
+// writes, fails its own, of which the rest is written; any other error is all theirs.
 func write(ctx context.Context, tx *redis.Tx, ready []*crossing) error {
 	commands := make([][]redis.Cmder, len(ready))
 	_, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
@@ -119,6 +132,8 @@ func write(ctx context.Context, tx *redis.Tx, ready []*crossing) error {
 				c.err, own = command.Err(), true
 			}
 		}
+		cursor := commands[i][len(commands[i])-1] // a MULTI that was not done fails it, too
+		c.half = c.err != nil && (cursor.Err() == nil || wrongType(c.err))
 	}
 	if own {
 		return nil
