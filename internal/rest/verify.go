@@ -75,10 +75,11 @@ func Verifying(verify Verify, log *slog.Logger, now func() time.Time) http.Handl
 				say(VerifyProgress{Done: done, Total: total})
 			}
 		}
-		report, err := func() (any, error) {
+		seated := func(ctx context.Context) (any, error) {
 			defer leave() // before the last line: whoever has read that may ask again at once
-			return verify(r.Context(), ask, progress)
-		}()
+			return verify(ctx, ask, progress)
+		}
+		report, err := seated(r.Context())
 		if err != nil && told.IsZero() {
 			writeProblem(w, r, log, problemOf(err))
 			return
