@@ -119,22 +119,39 @@ func (b *builder) settle(ctx context.Context, leaves uint64) error {
 }
 
 // continues shows that the log has only grown since the older checkpoint.
-func (b *builder) continues(ctx context.Context) (err error) {
+func (b *builder) continues(ctx context.Context) error {
 	if b.older == nil {
 		return nil
 	}
-	shown := &verify.Older{Checkpoint: b.kept, Hashes: []verify.Digest{}}
-	if b.older.Size > 0 && b.older.Size < b.tree.Size() {
-		if shown.Hashes, err = b.grown(ctx, b.older.Size); err != nil {
-			return err
-		}
+	hashes, failure, err := b.grown(ctx, b.older.Checkpoint)
+	if err != nil {
+		return err
 	}
-	signed := verify.Checkpoint{Origin: b.head.Origin, Size: b.tree.Size(), Root: b.root}
-	if failure := signed.Extends(b.older.Checkpoint, shown.Hashes); failure != nil {
+	if failure != nil {
 		return &domain.Error{Class: domain.ClassIntegrity, Code: CodeRewritten, Message: "the log does not continue the checkpoint: " + failure.String()}
 	}
-	b.head.Older = shown
+	b.head.Older = &verify.Older{Checkpoint: b.kept, Hashes: hashes}
 	return nil
+}
+
+// checkpoint is what the bundle is proven under.
+func (b *builder) checkpoint() verify.Checkpoint {
+	return verify.Checkpoint{Origin: b.head.Origin, Size: b.tree.Size(), Root: b.root}
+}
+
+// grown shows that the tree has only grown since a checkpoint, or tells why it has not.
+func (b *builder) grown(ctx context.Context, since verify.Checkpoint) (hashes []verify.Digest, failure *verify.Failure, err error) {
+	hashes = []verify.Digest{}
+	if since.Size > 0 && since.Size < b.tree.Size() {
+		raw, err := b.tree.Consistency(ctx, since.Size)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, h := range raw {
+			hashes = append(hashes, verify.Digest(h))
+		}
+	}
+	return hashes, b.checkpoint().Extends(since, hashes), nil
 }
 
 func (b *builder) write(kind string, subject verify.Subject, runs func() error) (err error) {

@@ -70,9 +70,7 @@ type Report struct {
 }
 
 // Checkpoint is what the report is proven under.
-func (r *Report) Checkpoint() verify.Checkpoint {
-	return verify.Checkpoint{Origin: r.b.head.Origin, Size: r.b.tree.Size(), Root: r.b.root}
-}
+func (r *Report) Checkpoint() verify.Checkpoint { return r.b.checkpoint() }
 
 // Key is the public key that seals: that in the head of the bundle.
 func (r *Report) Key() string { return r.b.head.Key }

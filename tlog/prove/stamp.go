@@ -43,29 +43,13 @@ func (b *builder) stamp(ctx context.Context, leaves uint64) error {
 	if stamped.Size > b.tree.Size() {
 		return nil // it is newer than the checkpoint of this bundle
 	}
-	shown := &verify.Timestamp{Checkpoint: note, Hashes: []verify.Digest{}, Token: token}
-	if stamped.Size < b.tree.Size() {
-		if shown.Hashes, err = b.grown(ctx, stamped.Size); err != nil {
-			return err
-		}
+	hashes, failure, err := b.grown(ctx, stamped.Checkpoint)
+	if err != nil {
+		return err
 	}
-	signed := verify.Checkpoint{Origin: b.head.Origin, Size: b.tree.Size(), Root: b.root}
-	if failure := signed.Extends(stamped.Checkpoint, shown.Hashes); failure != nil {
+	if failure != nil {
 		return &domain.Error{Class: domain.ClassIntegrity, Code: CodeContradict, Message: "the log contradicts a checkpoint that was timestamped: " + failure.String()}
 	}
-	b.head.Timestamp = shown
+	b.head.Timestamp = &verify.Timestamp{Checkpoint: note, Hashes: hashes, Token: token}
 	return nil
-}
-
-// grown shows that the tree has only grown since it had so many leaves.
-func (b *builder) grown(ctx context.Context, size uint64) ([]verify.Digest, error) {
-	raw, err := b.tree.Consistency(ctx, size)
-	if err != nil {
-		return nil, err
-	}
-	hashes := make([]verify.Digest, 0, len(raw))
-	for _, h := range raw {
-		hashes = append(hashes, verify.Digest(h))
-	}
-	return hashes, nil
 }
