@@ -121,10 +121,10 @@ func (b *batch) commit(ctx context.Context, g *Generation, before, after string)
 // has written below our prefix.
 func wrongType(err error) bool { return err != nil && strings.Contains(err.Error(), "WRONGTYPE") }
 
-// abandon gives a part up that can't be trusted: without a cursor the view is made
-// anew.
-func (k keys) abandon(ctx context.Context, client redis.UniversalClient, why error) error {
-	return unavailable("working below "+k.prefix, errors.Join(why, client.Del(ctx, k.cursor()).Err()))
+// abandon gives the part of a cursor up that can't be trusted: without one the view is
+// made anew.
+func abandon(ctx context.Context, client redis.UniversalClient, cursor string, why error) error {
+	return errors.Join(why, client.Del(ctx, cursor).Err())
 }
 
 // maxRaces is how often a write is tried when somebody else has touched the cursor

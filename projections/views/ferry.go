@@ -2,7 +2,6 @@ package views
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
@@ -104,9 +103,9 @@ func (f *ferry) transact(ctx context.Context, some []*crossing) {
 			c.err = err
 		}
 		if c.half {
-			// Without a cursor the view is made anew. Here, since whoever waits for the
-			// crossing may have gone, and would not learn of it.
-			c.err = errors.Join(c.err, f.client.Del(context.WithoutCancel(ctx), c.cursor).Err())
+			// Here, since whoever waits for the crossing may have gone, and would not learn
+			// of it.
+			c.err = abandon(context.WithoutCancel(ctx), f.client, c.cursor, c.err)
 		}
 	}
 }

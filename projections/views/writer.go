@@ -208,7 +208,7 @@ func (w *writer) fold(ctx context.Context, events []feed.Event, b *batch) (err e
 	}
 	err = w.generation.view.fold(ctx, reader{w.generation.client, w.keys, w.memo}, events, b)
 	if wrongType(err) {
-		return w.keys.abandon(ctx, w.generation.client, err)
+		return unavailable("working below "+w.keys.prefix, abandon(ctx, w.generation.client, w.keys.cursor(), err))
 	}
 	if err == nil || ctx.Err() != nil || domain.ClassOf(err) == domain.ClassTransient {
 		return err
