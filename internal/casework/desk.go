@@ -176,10 +176,10 @@ func (d *Desk) record(ctx context.Context, act Act, of views.AnomalyRecord) (ing
 		}
 		e.Data = data
 	}
-	// Whoever may judge need not be one who may record whatever he likes.
 	// The read models need not have the act that comes again; the log has, with the time
 	// of the first call.
 	same := func(recorded *domain.Event) bool { return recorded.Source == Source && act.is(recorded, who.Name) }
+	// Whoever may judge need not be one who may record whatever he likes.
 	receipts, err := d.recorder.Record(authz.With(ctx, authz.Principal{Name: Source}), Source, []ingest.Item{{Line: 1, Event: e, Same: same}})
 	if err != nil {
 		return ingest.Receipt{}, fmt.Errorf("recording %s of anomaly %s: %w", act.Type, act.Anomaly, err)
